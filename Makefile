@@ -1,0 +1,128 @@
+# botcrypto4: build, tests and demo. `make` alone lists the targets.
+#
+# Everything is built out of tree in $(B). SAN=address,undefined or SAN=thread builds with that
+# sanitizer, COV=1 with coverage counters, each in a folder of its own beside the plain build.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+MAKEFLAGS += --no-builtin-rules
+
+comma := ,
+SAN ?=
+COV ?=
+V ?=
+WERROR ?=
+CC := $(if $(filter default undefined,$(origin CC)),gcc,$(CC))
+CLANG := $(findstring clang,$(notdir $(CC)))
+
+BASE_B ?= build
+B ?= $(BASE_B)$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))$(if $(COV),/cov)$(if $(CLANG),/clang)
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')
+
+# ---- flags ------------------------------------------------------------------------------------
+
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wformat=2 \
+  -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wundef -Wvla \
+  -Wwrite-strings -Wpointer-arith -Wcast-qual -Wcast-align -Wnull-dereference \
+  -Wdouble-promotion -Wimplicit-fallthrough -fno-common
+ifeq ($(CLANG),)
+WARN += -Wformat-signedness -Wlogical-op -Wduplicated-cond -Wduplicated-branches
+endif
+ifneq ($(WERROR)$(CI),)
+WARN += -Werror
+endif
+
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unversioned)
+OPT_FLAGS := $(if $(SAN)$(COV),-O1,-O2) -g
+SAN_FLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+COV_FLAGS := $(if $(COV),--coverage)
+PKGS := hiredis libevent libevent_pthreads libwebsockets libcurl jansson zlib libuv
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
+PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+
+CPPFLAGS += -D_GNU_SOURCE -I. -MMD -MP $(PKG_CFLAGS)
+CFLAGS += -std=c17 $(OPT_FLAGS) $(WARN) $(SAN_FLAGS) $(COV_FLAGS) -fstack-protector-strong
+LDFLAGS += $(SAN_FLAGS) $(COV_FLAGS)
+LDLIBS := $(PKG_LIBS) -lpthread -lm
+
+# ---- what is built ----------------------------------------------------------------------------
+
+SERVICES := $(notdir $(patsubst %/main.c,%,$(wildcard services/*/main.c)))
+BINS := $(SERVICES:%=$(B)/bin/%)
+
+COMMON_SRC := $(wildcard common/*/*.c)
+COMMON_OBJ := $(COMMON_SRC:%.c=$(B)/%.o)
+COMMON_LIB := $(B)/libcommon.a
+
+service_src = $(wildcard services/$(1)/*.c services/$(1)/core/*.c services/$(1)/io/*.c)
+service_obj = $(patsubst %.c,$(B)/%.o,$(call service_src,$(1)))
+service_lib_obj = $(filter-out %/main.o,$(call service_obj,$(1)))
+
+UNIT_SRC := $(wildcard tests/unit/*/test_*.c)
+UNIT_BINS := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/unit/%)
+PLAIN_SRC := $(wildcard tests/plain/*.c)
+PLAIN_BINS := $(PLAIN_SRC:tests/plain/%.c=$(B)/tests/plain/%)
+BENCH_SRC := $(wildcard tests/bench/bench_*.c)
+BENCH_BINS := $(BENCH_SRC:tests/bench/%.c=$(B)/tests/bench/%)
+
+.PHONY: build
+build: $(BINS) ## Compile every service into build/bin
+
+$(B)/%.o: %.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(CFLAGS_EXTRA) -c -o $@ $<
+
+$(B)/services/%.o: CFLAGS_EXTRA = $(if $(findstring /core/,$@),-Wswitch-enum)
+# The only file that knows the version, so that a commit does not rebuild the world.
+$(B)/common/base/version.o: CPPFLAGS += -DBC_VERSION='"$(VERSION)"'
+
+$(COMMON_LIB): $(COMMON_OBJ)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(B)/bin/api: LDLIBS += -lcivetweb
+
+define service_rule
+$(B)/bin/$(1): $(call service_obj,$(1)) $(COMMON_LIB)
+	$$(call say,LD,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $(call service_obj,$(1)) $(COMMON_LIB) $$(LDLIBS)
+endef
+$(foreach s,$(SERVICES),$(eval $(call service_rule,$(s))))
+
+# A unit test links the common library and, when its folder is named after a service, all objects
+# of that service but main.
+define unit_rule
+$(B)/tests/unit/$(1): $(B)/tests/unit/$(1).o $(call service_lib_obj,$(patsubst %/,%,$(dir $(1)))) $(COMMON_LIB)
+	$$(call say,LD,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LDLIBS) -lcriterion $(if $(filter api/%,$(1)),-lcivetweb)
+endef
+$(foreach t,$(UNIT_SRC:tests/unit/%.c=%),$(eval $(call unit_rule,$(t))))
+
+# Plain programs (no Criterion): what must also run under ThreadSanitizer, and helpers of the
+# integration tests. A line "// links: api" names the service whose objects it needs.
+plain_service = $(shell sed -n 's|^// links: ||p' $(1))
+define plain_rule
+$(B)/tests/$(1): $(B)/tests/$(1).o $(foreach s,$(call plain_service,tests/$(1).c),$(call service_lib_obj,$(s))) $(COMMON_LIB)
+	$$(call say,LD,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LDLIBS) -lcivetweb
+endef
+$(foreach t,$(PLAIN_SRC:tests/%.c=%) $(BENCH_SRC:tests/%.c=%),$(eval $(call plain_rule,$(t))))
+
+.PHONY: unit-bins
+unit-bins: $(UNIT_BINS) $(PLAIN_BINS)
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+.PHONY: help
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: clean
+clean: ## Remove everything that was built
+	rm -rf $(BASE_B)

@@ -1,0 +1,76 @@
+#ifndef IO_FOLLOW_H
+#define IO_FOLLOW_H
+// Follows :trades and :history of one instrument and keeps the derived state in Redis consistent
+// with the positions it was computed from: the machinery context and strategy share.
+//
+//   WAIT_INSTRUMENT  polls :instrument (1 s) until the collector has written it
+//   LOADING          on_load(): the owner reads its stored state with redis_* on follow_redis() and
+//                    calls follow_loaded(positions) or follow_load_failed()
+//   FOLLOWING        entries are parsed and delivered; every flush_ms at most, when something
+//                    changed, on_flush() fills a transaction; positions are added to it and EXEC
+//                    is awaited before the next flush
+//   any error of the link, a failed or unanswered EXEC -> back to LOADING: what is in memory is
+//   dropped and read again from Redis, so state and positions can never disagree.
+//
+// Positions are fields `_pos_trades` and `_pos_history` of the hash the owner names.
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/io/redis.h"
+#include "common/io/stream.h"
+#include "common/market/trade.h"
+
+struct follow;
+struct follow_opts {
+    struct loop *loop;
+    struct redis_url url;
+    const char *service;   // "context"
+    struct instrument ins; // venue and symbol; units come from :instrument
+    const char *pos_key;   // hash that carries the positions, e.g. "...:context"
+    int64_t flush_ms;      // e.g. 50 (20 updates a second)
+    // Units are known / changed. Memory state must be (re)initialised. Then load.
+    void (*on_load)(void *arg, const struct instrument *ins);
+    // One trade. `late` = came through :history. Never called outside FOLLOWING or on_load's
+    // follow_replay().
+    void (*on_trade)(void *arg, const struct trade *t, int64_t rx_us, bool late);
+    // A :history entry as a whole, after its trades were delivered (kind=trades), or gap/lost.
+    // from_ms/to_ms/ids as in the entry.
+    void (*on_history)(void *arg, const struct history *h);
+    // Something the stream holds but nobody can parse: counted by the owner, logged by follow.
+    void (*on_bad_entry)(void *arg, const char *why);
+    // Fill tx with the changed state. Return false when there is nothing to write.
+    // `caught_up`: the last read returned fewer entries than asked for.
+    bool (*on_flush)(void *arg, struct redis_tx *tx, bool caught_up);
+    // EXEC acknowledged.
+    void (*on_flushed)(void *arg);
+    void *arg;
+};
+struct follow *follow_new(const struct follow_opts *o);
+void follow_free(struct follow *f);
+struct redis *follow_redis(struct follow *f); // the write connection
+// Owner finished loading; NULL or "" position = from the beginning ("0-0").
+void follow_loaded(struct follow *f, const char *pos_trades, const char *pos_history);
+// Stored state is unusable (inconsistent, other schema): owner cleared it; read from 0-0.
+void follow_load_failed(struct follow *f, const char *why);
+// Something outside the streams changed (a timer): flush at the next occasion.
+void follow_touch(struct follow *f);
+// Flushes what is pending and then calls done (drain); at once when nothing is pending.
+void follow_drain(struct follow *f, void (*done)(void *arg), void *arg);
+bool follow_is_ready(const struct follow *f, char *why, size_t size);
+// Counters for metrics.
+struct follow_stats {
+    uint64_t entries, history_entries, bad_entries, flushes, reloads;
+    int64_t lag_ms; // exchange time of the newest entry read vs wall clock; -1 unknown
+    char pos_trades[STREAM_ID_MAX], pos_history[STREAM_ID_MAX];
+};
+void follow_stats(const struct follow *f, struct follow_stats *out);
+// Reads back entries of both streams whose trade time is in [from_ms, to_ms) and lies at or before
+// the current positions, without moving them: trades of :trades by XRANGE, trades of :history
+// entries that overlap. cb per trade (copies possible), then done(ok). One at a time is queued.
+void follow_read_back(struct follow *f, int64_t from_ms, int64_t to_ms,
+                      void (*cb)(void *arg, const struct trade *t),
+                      void (*done)(void *arg, bool ok), void *arg);
+
+#endif

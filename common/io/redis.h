@@ -1,0 +1,121 @@
+#ifndef IO_REDIS_H
+#define IO_REDIS_H
+// One connection to Redis on hiredis async, with what hiredis 0.14 lacks: connect and command
+// timers, reconnect with capped jittered backoff, AUTH user+password, SELECT, a bounded window of
+// commands in flight, and one teardown path.
+//
+//   DOWN --timer--> CONNECTING --AUTH, SELECT, on_up--> UP --link dies, timeout, LOADING--> DOWN
+//
+// Every accepted command's callback fires exactly once: with its reply, or with NULL when the link
+// died before one came (then whether it ran is unknown). A reply lives only inside its callback.
+// While DOWN or CONNECTING commands are refused with ERR_CLOSED; a full window is ERR_LIMIT.
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/err.h"
+#include "common/base/str.h"
+#include "common/io/loop.h"
+
+struct redisReply;
+
+// REDIS_URL: redis://[user:pass@]host[:port][/db], redis://:pass@host, unix:///path[?db=N] (user
+// info allowed: unix://user:pass@/path). Percent-decoding in user and password. rediss:// is
+// refused with the reason.
+struct redis_url {
+    bool is_unix;
+    char host[128]; // or the socket path
+    int port, db;
+    char user[64], pass[128]; // "" = none
+};
+int redis_url_parse(const char *s, struct redis_url *out, struct err *e) MUST_CHECK;
+// Without the password, for logs.
+void redis_url_show(const struct redis_url *u, char *out, size_t size);
+
+struct redis;
+struct redis_opts {
+    struct loop *loop; // borrowed
+    struct redis_url url;
+    const char *name;           // for logs and CLIENT SETNAME: "collector/write"; copied
+    int64_t connect_timeout_ms; // 0 -> 5000
+    int64_t command_timeout_ms; // 0 -> 10000; a blocking command adds its own block time
+    int64_t backoff_min_ms, backoff_max_ms;      // 0 -> 100, 5000
+    size_t max_inflight;                         // commands; 0 -> 20000
+    void (*on_up)(void *arg);                    // logged in; commands are accepted from here on
+    void (*on_down)(void *arg, const char *why); // after all pending callbacks got NULL
+    void *arg;
+};
+struct redis *redis_new(const struct redis_opts *o); // starts connecting
+void redis_free(struct redis *r);                    // pending callbacks get NULL
+bool redis_is_up(const struct redis *r);
+size_t redis_inflight(const struct redis *r);
+// Closes the link as if it had died (tests, a poisoned state); it reconnects by itself.
+void redis_kick(struct redis *r, const char *why);
+
+typedef void (*redis_cb)(struct redis *r, const struct redisReply *reply, void *arg);
+
+// Binary-safe argv. 0, ERR_CLOSED or ERR_LIMIT. cb may be NULL.
+int redis_argv(struct redis *r, redis_cb cb, void *arg, size_t argc,
+               const struct slice *argv) MUST_CHECK;
+// printf-like for cold paths: redis_cmd(r, cb, arg, "XREVRANGE %s + - COUNT 1", key). %s and %b as
+// hiredis; a formatted key never contains blanks.
+int redis_cmd(struct redis *r, redis_cb cb, void *arg, const char *fmt, ...) MUST_CHECK;
+// One command already in RESP form (hot path). Copied into the output buffer.
+int redis_resp(struct redis *r, redis_cb cb, void *arg, const char *resp, size_t n) MUST_CHECK;
+// As redis_argv for XREAD BLOCK and the like: `block_ms` is added to the command timer.
+int redis_argv_blocking(struct redis *r, int64_t block_ms, redis_cb cb, void *arg, size_t argc,
+                        const struct slice *argv) MUST_CHECK;
+
+// A transaction: MULTI, the queued commands, EXEC, as one pipelined write. `cb` gets the EXEC
+// reply array (an error element or an error reply is the caller's to check with
+// redis_exec_failed()), or NULL. 0 or ERR_*; on error nothing was sent.
+struct redis_tx; // a builder, reusable
+struct redis_tx *redis_tx_new(size_t max_bytes);
+void redis_tx_free(struct redis_tx *t);
+void redis_tx_begin(struct redis_tx *t);
+void redis_tx_argv(struct redis_tx *t, size_t argc, const struct slice *argv);
+// HSET key f v f v ...: fields are added one by one, flushed as one HSET per call pair.
+void redis_tx_hset_begin(struct redis_tx *t, const char *key);
+void redis_tx_hset(struct redis_tx *t, const char *field, const char *value, size_t n);
+void redis_tx_hset_end(struct redis_tx *t); // nothing is sent for an HSET without fields
+size_t redis_tx_commands(const struct redis_tx *t);
+int redis_tx_exec(struct redis *r, struct redis_tx *t, redis_cb cb, void *arg) MUST_CHECK;
+// NULL reply, error reply, nil EXEC (WATCH), or any error element: true and the text in why.
+bool redis_exec_failed(const struct redisReply *reply, char *why, size_t size);
+
+// What an error reply means for the writer.
+enum redis_error {
+    REDIS_E_NONE, // not an error
+    REDIS_E_ID,   // XADD: id equal or smaller than the top item
+    REDIS_E_AWAY, // OOM LOADING READONLY MISCONF CLUSTERDOWN MASTERDOWN BUSY TRYAGAIN NOREPLICAS:
+                  // Redis is away, try later
+    REDIS_E_AUTH, // NOAUTH WRONGPASS NOPERM
+    REDIS_E_TYPE, // WRONGTYPE
+    REDIS_E_OTHER,
+};
+enum redis_error redis_classify(const struct redisReply *reply);
+
+// RESP building for redis_resp(): appends "*<argc>\r\n" and bulk strings to a struct buf.
+struct buf;
+void resp_array(struct buf *b, size_t argc);
+void resp_bulk(struct buf *b, const char *s, size_t n);
+
+// ---- pub/sub ------------------------------------------------------------------------------------
+// A connection in subscribe mode: PSUBSCRIBE patterns, re-established after each reconnect.
+// on_ready fires after each (re)subscription is confirmed: what was published before is unknown.
+struct subscriber;
+struct subscriber_opts {
+    struct loop *loop;
+    struct redis_url url;
+    const char *name;
+    const char *const *patterns; // NULL-terminated, copied
+    void (*on_message)(void *arg, struct slice channel, struct slice payload);
+    void (*on_ready)(void *arg);
+    void (*on_down)(void *arg, const char *why);
+    void *arg;
+};
+struct subscriber *subscriber_new(const struct subscriber_opts *o);
+void subscriber_free(struct subscriber *s);
+
+#endif

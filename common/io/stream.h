@@ -1,0 +1,43 @@
+#ifndef IO_STREAM_H
+#define IO_STREAM_H
+// Blocking reader of up to 4 streams of ONE hash slot with resume positions: XREAD COUNT n BLOCK b
+// STREAMS k1 k2 p1 p2, again and again, on a connection of its own.
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/str.h"
+#include "common/io/redis.h"
+
+#define STREAM_ID_MAX 48 // "<ms>-<seq>" + NUL
+#define STREAM_FIELDS_MAX 16
+
+struct stream_reader;
+struct stream_reader_opts {
+    struct loop *loop;
+    struct redis_url url;
+    const char *name;
+    size_t streams;     // 1..4
+    const char *key[4]; // copied
+    size_t count;       // entries per stream and call, e.g. 2000
+    int64_t block_ms;   // e.g. 1000
+    // One entry of stream `i`. kv[2*pairs] slices, valid for the call.
+    void (*on_entry)(void *arg, size_t i, struct slice id, const struct slice *kv, size_t pairs);
+    // After each reply (entries or timeout), positions already moved; `got` entries in it.
+    void (*on_batch)(void *arg, size_t got);
+    void (*on_up)(void *arg);
+    void (*on_down)(void *arg, const char *why);
+    void *arg;
+};
+struct stream_reader *stream_reader_new(const struct stream_reader_opts *o); // paused
+void stream_reader_free(struct stream_reader *s);
+// Sets positions ("0-0" = from the beginning) and (re)starts reading from there. A read under way
+// for the old positions is discarded.
+void stream_reader_start(struct stream_reader *s, const char *const *positions);
+// Stops after the reply under way is discarded; positions are kept.
+void stream_reader_pause(struct stream_reader *s);
+const char *stream_reader_position(const struct stream_reader *s, size_t i);
+bool stream_reader_is_up(const struct stream_reader *s);
+
+#endif

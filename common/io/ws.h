@@ -1,0 +1,44 @@
+#ifndef IO_WS_H
+#define IO_WS_H
+// WebSocket client (ws:// and wss://) on libwebsockets, run inside the libevent loop through its
+// libuv plugin. Frames arrive whole; a message over the limit closes the connection. Never offers
+// permessage-deflate (it aborts the process in 4.1.6). Answers pings, sends its own every
+// ping_ms and closes when nothing at all came for timeout_ms.
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/err.h"
+#include "common/io/loop.h"
+
+struct ws_ctx; // one per process
+struct ws_ctx *ws_ctx_new(struct loop *l, const char *ca_file /* NULL = system */, struct err *e);
+void ws_ctx_free(struct ws_ctx *c); // closes every client first
+
+struct ws;
+struct ws_opts {
+    const char *url;            // "ws://127.0.0.1:9001/market/stream?streams=..."; copied
+    size_t max_message_bytes;   // 0 -> 4 MiB
+    int64_t connect_timeout_ms; // 0 -> 10000
+    int64_t ping_ms;            // 0 -> 60000
+    int64_t timeout_ms;         // 0 -> 3 * ping_ms
+    const char *user_agent;
+    // Handshake done. simulated: the server answered "X-Simulated: true".
+    void (*on_open)(void *arg, bool simulated);
+    // One whole text message; rx_us is the loop's wall clock when its first bytes were read.
+    void (*on_message)(void *arg, const char *p, size_t n, int64_t rx_us);
+    // A message over the limit was seen (n = bytes so far); on_close follows.
+    void (*on_oversize)(void *arg, size_t n);
+    // The connection ended, or never came up; called exactly once, after it `w` is dead and freed.
+    void (*on_close)(void *arg, const char *why);
+    void *arg;
+};
+// NULL with e when the URL is bad. Never calls back before it returned.
+struct ws *ws_connect(struct ws_ctx *c, const struct ws_opts *o, struct err *e);
+// Queues one text message (bounded: 64 messages, 1 MiB). 0, ERR_CLOSED, ERR_LIMIT.
+int ws_send(struct ws *w, const char *p, size_t n) MUST_CHECK;
+// Ends it; on_close is NOT called after this.
+void ws_close(struct ws *w);
+
+#endif

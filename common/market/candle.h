@@ -1,0 +1,80 @@
+#ifndef MARKET_CANDLE_H
+#define MARKET_CANDLE_H
+// Candles of one timeframe with the trades that can still change them.
+//
+// Bucket [k*tf, (k+1)*tf) of trade time. open/close are the first/last trade in set order, min/max
+// running delta run from 0 in set order; so a trade that arrives in set order updates the candle in
+// place, and one that does not makes its bucket dirty: it is recomputed from the tape (the trades
+// of the last 15 minutes), or, when older than the tape, by the caller from the streams
+// (candle_series_replace()).
+// Completion follows the watermark (instrument clock): a candle is complete when the watermark
+// reaches bucket end + 250 ms; completions are reported once per bucket, in order; a change after
+// that bumps rev and is reported as a revision.
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/wide.h"
+#include "common/market/trade.h"
+
+#define CANDLE_GRACE_MS 250
+#define CANDLE_KEEP 1500
+#define TAPE_KEEP_MS (INT64_C(15) * 60000)
+
+struct candle {
+    int64_t start_ms;
+    int64_t open, high, low, close; // ticks
+    int64_t buy, sell;              // lots
+    int64_t min_delta, max_delta;   // lots; of the running delta, 0 included
+    int64_t trades;
+    u128 sum_pq;              // ticks * lots
+    int64_t poc_bin;          // bin index
+    struct trade first, last; // set order
+    uint32_t rev;             // 0 until changed after completion
+    bool complete;            // completion was reported
+};
+
+struct candle_series; // opaque: one timeframe, its candles, its tape
+
+struct candle_series *candle_series_new(int64_t tf_ms, int64_t bin_ticks);
+void candle_series_free(struct candle_series *s);
+int64_t candle_series_tf(const struct candle_series *s);
+
+// What happened, reported in order; `cb` borrows c for the call.
+enum candle_event { CANDLE_UPDATED, CANDLE_COMPLETED, CANDLE_REVISED };
+typedef void (*candle_cb)(void *arg, enum candle_event ev, const struct candle *c);
+
+// A counted trade. Returns 0; 1 when its bucket is older than the tape and has to be recomputed by
+// the caller (bucket start in *stale_bucket); ERR_OVERFLOW.
+int candle_series_add(struct candle_series *s, const struct trade *t,
+                      int64_t *stale_bucket) MUST_CHECK;
+// Recomputes dirty buckets, reports CANDLE_UPDATED for open ones that changed since the last call,
+// CANDLE_REVISED for completed ones, then CANDLE_COMPLETED in order for buckets whose end + 250 ms
+// <= watermark_ms. Call before each write of state.
+void candle_series_settle(struct candle_series *s, int64_t watermark_ms, candle_cb cb, void *arg);
+// A bucket recomputed outside: trades[n] in any order, without copies. n = 0 removes the bucket.
+int candle_series_replace(struct candle_series *s, int64_t start_ms, const struct trade *trades,
+                          size_t n) MUST_CHECK;
+// Restores a stored, finished candle (no tape behind it).
+void candle_series_restore(struct candle_series *s, const struct candle *c);
+// All candles kept, ascending; pointers valid until the next call that changes the series.
+size_t candle_series_count(const struct candle_series *s);
+const struct candle *candle_series_at(const struct candle_series *s, size_t i);
+const struct candle *candle_series_find(const struct candle_series *s, int64_t start_ms);
+// Oldest trade time from which the tape is whole: buckets that start at or after it are recomputed
+// here. A fresh or restored series has its horizon set by the caller after reading the tape back.
+int64_t candle_series_tape_from(const struct candle_series *s);
+void candle_series_set_tape_from(struct candle_series *s, int64_t ts_ms);
+
+// JSON of one candle, stored form: {"timestamp":..(ms),"open":..,"high":..,"low":..,"close":..,
+// "volume":..,"buy_volume":..,"sell_volume":..,"delta":..,"min_delta":..,"max_delta":..,"trades":..,
+// "vwap":..,"poc":..,"sum_pq":"..","first":"ts-id","last":"ts-id","_complete":bool,"_rev":n}
+// Numbers are exact decimals. `coverage_e8` -1 writes null: "_coverage".
+struct buf;
+void candle_to_json(const struct candle *c, const struct instrument *ins, int64_t bin_ticks,
+                    int64_t coverage_e8, struct buf *out);
+int candle_from_json(struct candle *c, const struct instrument *ins, int64_t bin_ticks,
+                     const char *s, size_t n, struct err *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,42 @@
+#ifndef MARKET_COVERAGE_H
+#define MARKET_COVERAGE_H
+// Which milliseconds of a day are backed by trades whose continuity is proven (metrics
+// definitions, "Coverage"): a hole between consecutive held ids a1, a2 is missing during
+// [T(a1), max(T(a2), T(a1) + 1)); from 00:00 to the first provable trade: missing.
+// Judged range = [day start, judged end).
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/market/idset.h"
+
+enum cover_state { COVER_COMPLETE, COVER_REPAIRED, COVER_PARTIAL, COVER_MISSING };
+const char *cover_state_name(enum cover_state s);
+
+struct cover_span {
+    int64_t from_ms, to_ms; // half-open, from < to
+    int64_t from_id, to_id; // of a hole: the missing ids; else -1
+    enum cover_state state;
+};
+
+struct coverage {
+    struct cover_span *span; // ascending, adjacent spans touch, cover [day, judged_end)
+    size_t n, cap;
+    int64_t day_ms, judged_end_ms;
+    int64_t missing_ms;
+    size_t holes; // spans that are missing
+};
+
+void coverage_init(struct coverage *c);
+void coverage_release(struct coverage *c);
+// Recomputes *c for the day from the ids held. judged_end_ms: newest accepted trade for the
+// current day (plus nothing), the day's end for a previous day that a newer day follows; values
+// outside the day are clipped. Overlapping holes (time runs back between ids) are merged.
+void coverage_compute(struct coverage *c, const struct idset *held, int64_t day_ms,
+                      int64_t judged_end_ms);
+// 1 - missing/judged in units of 1e-8 half-even (100000000 = all); -1 when nothing is judged.
+int64_t coverage_fraction_e8(const struct coverage *c);
+// Missing ms within [from, to).
+int64_t coverage_missing_between(const struct coverage *c, int64_t from_ms, int64_t to_ms);
+
+#endif

@@ -1,0 +1,45 @@
+#ifndef MARKET_LEDGER_H
+#define MARKET_LEDGER_H
+// The set of trades of the two live days: dedup by id, choice of the day, day roll, coverage.
+// Both context and strategy feed every trade of :trades and :history through one ledger; what
+// comes out counted is counted once, whatever the order, source or number of copies.
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/market/coverage.h"
+#include "common/market/day.h"
+#include "common/market/idset.h"
+#include "common/market/trade.h"
+
+enum ledger_result {
+    LEDGER_COUNTED,      // new, in the current day
+    LEDGER_COUNTED_PREV, // new, in the previous day
+    LEDGER_DUPLICATE,    // id held already
+    LEDGER_TOO_OLD,      // before the previous day: refused
+    LEDGER_OVERFLOW,     // a sum would not fit: refused (the id is not held)
+};
+
+struct ledger {
+    struct instrument ins;
+    struct day cur, prev; // prev may be an empty slot
+    struct idset held;
+    int64_t newest_ms; // newest accepted trade, -1 none
+    uint64_t counted, duplicates, too_old, overflows;
+    bool rolled; // a day roll happened since the caller last cleared it
+};
+
+#define LEDGER_MAX_SPANS 20000
+
+void ledger_init(struct ledger *l, const struct instrument *ins);
+void ledger_release(struct ledger *l);
+// Back to nothing (same instrument).
+void ledger_clear(struct ledger *l);
+enum ledger_result ledger_add(struct ledger *l, const struct trade *t);
+// A range claimed held by :history kind=trades (after its trades were added one by one).
+void ledger_hold_range(struct ledger *l, int64_t from_id, int64_t to_id, int64_t from_ms,
+                       int64_t to_ms);
+// End of the judged range of a live day: newest trade for cur; day end for prev.
+int64_t ledger_judged_end(const struct ledger *l, const struct day *d);
+
+#endif

@@ -1,0 +1,101 @@
+#ifndef MARKET_TRADE_H
+#define MARKET_TRADE_H
+// One trade, the order of trades, and their text forms on the :trades and :history streams.
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/buf.h"
+#include "common/base/err.h"
+#include "common/base/str.h"
+#include "common/market/instrument.h"
+
+enum side { SIDE_BUY, SIDE_SELL }; // of the aggressor (Binance m=true -> SIDE_SELL)
+
+enum trade_flag { TRADE_BLOCK = 1, TRADE_RPI = 2 };
+
+struct trade {
+    int64_t ts_ms; // exchange trade time
+    int64_t id;    // Binance aggregate id, >= 0
+    int64_t price; // ticks of 10^-price_scale, > 0
+    int64_t qty;   // lots of 10^-qty_scale, > 0
+    uint8_t side;  // enum side
+    uint8_t flags; // enum trade_flag
+};
+
+// Set order: (ts_ms, id). <0, 0, >0.
+static inline int trade_cmp(const struct trade *a, const struct trade *b)
+{
+    if (a->ts_ms != b->ts_ms) {
+        return a->ts_ms < b->ts_ms ? -1 : 1;
+    }
+    return a->id < b->id ? -1 : a->id > b->id;
+}
+
+// A trade as the collector received it: numbers plus the venue's own spelling.
+struct raw_trade {
+    struct trade t;
+    char price[24], qty[24]; // exactly as the venue wrote them, NUL-terminated
+    int64_t rx_us;           // receive time, wall clock corrected by the venue's offset
+    int64_t event_ms;        // E of the frame, 0 when absent
+};
+
+// Why a trade was refused. The names are stable: counters and logs carry them.
+enum refusal {
+    REFUSE_NONE = 0,
+    REFUSE_MALFORMED, // not JSON, or not of a known shape
+    REFUSE_FOREIGN,   // another symbol or market than subscribed
+    REFUSE_NEGATIVE,  // price or quantity below zero
+    REFUSE_ZERO,      // price or quantity zero
+    REFUSE_ABSURD,    // does not fit our integers
+    REFUSE_PRECISION, // more decimals than the scale holds
+    REFUSE_FUTURE,    // more than 60 s ahead of the corrected receive time
+    REFUSE_TOO_OLD,   // before the previous day
+    REFUSE_OVERSIZE,  // frame larger than the limit
+    REFUSE_EXCLUDED,  // insurance fund / ADL print: held for continuity, not counted
+    REFUSE_COUNT_,
+};
+const char *refusal_name(enum refusal r); // "malformed", "foreign", ...
+
+// Numbers from text at the instrument's scales. REFUSE_NONE or the reason; *out is filled
+// (ts, id, side and flags are the caller's to set).
+enum refusal trade_set_numbers(struct trade *out, const struct instrument *ins, struct slice price,
+                               struct slice qty);
+
+// ---- :trades entry -----------------------------------------------------------------------------
+// id "<ts_ms>-<aggregate id>", fields price qty side id rx_us; side is "buy" or "sell".
+// Parses one entry given its id and field/value slices kv[2*n]. 0 or ERR_* (never trusts the
+// stream: anyone can write to Redis). *rx_us may be NULL.
+int trade_from_entry(const struct instrument *ins, struct slice entry_id, const struct slice *kv,
+                     size_t pairs, struct trade *out, int64_t *rx_us) MUST_CHECK;
+
+// ---- :history entry ----------------------------------------------------------------------------
+// kind=gap     ids from_id..to_id were not received (reason says why); nothing is claimed held
+// kind=trades  EVERY id of from_id..to_id that counts is in `data`; the range is held from now on.
+//              n=0 with a reason ("excluded:INSURANCE_FUND") claims ids that do not count.
+// kind=lost    ids from_id..to_id can not be had any more (reason)
+// Fields, in this order: kind from_id to_id from_ms to_ms source reason n data.
+// data: one line per trade, "ts id price qty side seq\n", side "buy"|"sell", seq "" when unknown
+// (then the line ends with a blank). from_ms/to_ms = time of the trades at (gap: around) the ends.
+enum history_kind { HISTORY_GAP, HISTORY_TRADES, HISTORY_LOST };
+struct history {
+    enum history_kind kind;
+    int64_t from_id, to_id, from_ms, to_ms;
+    char source[32]; // "live", "rest", "archive", ...
+    char reason[64];
+    int64_t n;
+    struct slice data; // borrowed
+};
+const char *history_kind_name(enum history_kind k);
+int history_from_entry(const struct slice *kv, size_t pairs, struct history *out,
+                       struct err *e) MUST_CHECK;
+// Next trade of h->data. *pos starts at 0. 1 = one trade in *out, 0 = end, <0 = a bad line
+// (skipped; call again goes on behind it).
+int history_next(const struct history *h, const struct instrument *ins, size_t *pos,
+                 struct trade *out);
+// Appends one data line with the venue's own spelling of the numbers.
+void history_add_line(struct buf *data, int64_t ts_ms, int64_t id, const char *price,
+                      const char *qty, enum side side, const char *seq);
+
+#endif
