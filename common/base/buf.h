@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct buf {
     char *data;
@@ -39,9 +40,12 @@ static inline const char *buf_ptr(const struct buf *b)
 // for lack of room.
 const char *buf_cstr(struct buf *b);
 
-void buf_add(struct buf *b, const void *bytes, size_t n);
-void buf_adds(struct buf *b, const char *s);
-void buf_addc(struct buf *b, char c);
+// Appends. The bytes must not lie in the buffer itself. Inline, because formatting for the stream
+// is thousands of small appends; buf_add_slow() is what they call when there is no room yet.
+static inline void buf_add(struct buf *b, const void *bytes, size_t n);
+static inline void buf_adds(struct buf *b, const char *s); // NUL-terminated s
+static inline void buf_addc(struct buf *b, char c);
+void buf_add_slow(struct buf *b, const void *bytes, size_t n);
 void buf_addf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_add_i64(struct buf *b, int64_t v);
 void buf_add_u64(struct buf *b, uint64_t v);
@@ -51,5 +55,27 @@ char *buf_reserve(struct buf *b, size_t n);
 void buf_commit(struct buf *b, size_t n);
 // Drops n <= buf_len() bytes from the front.
 void buf_consume(struct buf *b, size_t n);
+
+// ---- inline bodies --------------------------------------------------------------------------
+
+static inline void buf_add(struct buf *b, const void *bytes, size_t n)
+{
+    if (n > b->cap - b->tail || n == 0 || b->failed) {
+        buf_add_slow(b, bytes, n);
+        return;
+    }
+    memcpy(b->data + b->tail, bytes, n);
+    b->tail += n;
+}
+
+static inline void buf_adds(struct buf *b, const char *s)
+{
+    buf_add(b, s, strlen(s));
+}
+
+static inline void buf_addc(struct buf *b, char c)
+{
+    buf_add(b, &c, 1);
+}
 
 #endif

@@ -23,9 +23,11 @@ struct clock clock_fake(struct fake_clock *f); // borrows f
 
 #define MS_PER_DAY INT64_C(86400000)
 
-// UTC midnight at or before ts_ms (floor, also for negative times).
+// UTC midnight at or before ts_ms (floor, also for negative times). Within a day of INT64_MIN,
+// where that midnight does not exist, INT64_MIN.
 int64_t day_start_ms(int64_t ts_ms);
-// "2026-11-22T13:31:00.123+00:00" (29 characters + NUL).
+// "2026-11-22T13:31:00.123+00:00" (29 characters + NUL). Times before year 0 or after 9999 print as
+// the nearest moment within; likewise iso_day().
 void iso_ms(int64_t ts_ms, char out[32]);
 // "2026-11-22" (10 characters + NUL).
 void iso_day(int64_t ts_ms, char out[16]);

@@ -19,7 +19,8 @@
 
 // Parses all of s[n]. *out = value * 10^scale; *decimals (may be NULL) = digits after the point
 // as written (after applying an exponent; trailing zeros count: "1.50" has 2).
-// 0, ERR_SYNTAX, ERR_OVERFLOW, or ERR_PRECISION (non-zero digits beyond `scale`, 0..18).
+// 0, ERR_SYNTAX, ERR_OVERFLOW (also for an exponent beyond +-99), or ERR_PRECISION (non-zero digits
+// beyond `scale`, 0..18).
 int dec_parse(const char *s, size_t n, int scale, int64_t *out, int *decimals) MUST_CHECK;
 
 // Decimals a value needs: "0.10" -> 1, "0.001" -> 3, "1" -> 0. ERR_* as above; at most 18.
@@ -27,7 +28,8 @@ int dec_places(const char *s, size_t n, int *places) MUST_CHECK;
 
 // v * 10^-scale as text with at least `min_places` decimals and no trailing zeros beyond them:
 // (6164000, 2, 1) -> "61640.0"; (125157600, 5, 3) -> "1251.576"; (5, 3, 0) -> "0.005".
-// NUL-terminated; returns the length. min_places <= scale is not required (pads with zeros).
+// NUL-terminated; returns the length. scale 0..18, min_places 0..24 (above scale: padded with
+// zeros); anything else is a mistake of the caller and aborts.
 size_t dec_format(char out[DEC_TEXT], int64_t v, int scale, int min_places);
 
 int64_t pow10_i64(int exponent); // 0..18

@@ -31,6 +31,10 @@ bool str_ieq(const char *a, const char *b); // ASCII case-insensitive
 int parse_i64(const char *s, size_t n, int64_t *out) MUST_CHECK;
 int parse_u64(const char *s, size_t n, uint64_t *out) MUST_CHECK;
 
+// Length of the UTF-8 sequence at s (n >= 1 bytes left), 1..4; 0 when it is not valid (overlong,
+// surrogate, beyond U+10FFFF, cut off).
+size_t utf8_len(const char *s, size_t n);
+
 // Writes v in decimal at dst (room for 20 bytes needed), returns the length. No NUL.
 size_t fmt_u64(char *dst, uint64_t v);
 size_t fmt_i64(char *dst, int64_t v);
