@@ -8,7 +8,9 @@
 // Health port (evhttp): GET /health (200 {"status":"ok",service,instance,version,uptime_ms,...}),
 // GET /ready (200 or 503 with "status": what is not ready), GET /metrics (Prometheus text). And the
 // hash bc4:health:<service>:<instance> with the same fields, TTL 10 s, written every 2 s when a
-// redis is given, plus ZADD bc4:services <now_ms> <service>:<instance>.
+// redis is given, plus ZADD bc4:services <now_ms> <service>:<instance>. In the hash true is 1,
+// false 0, null "", and nested values are their JSON text. Only GET and HEAD are answered; requests
+// with a body, a long header or a slow sender are refused. Errors are {"error": "..."}.
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,15 +40,20 @@ struct service_opts {
     void (*fill_metrics)(void *arg, struct buf *out);
     void *arg;
 };
+// Listens and takes over SIGTERM and SIGINT. NULL with e when the port cannot be had.
 struct service *service_new(const struct service_opts *o, struct err *e);
-// The connection the health hash is written through (borrowed; may be NULL before it is known).
+// The connection the health hash is written through (borrowed; NULL = none (any more)). Written at
+// once when it is up, then every 2 s.
 void service_set_redis(struct service *s, struct redis *r);
 void service_run(struct service *s);  // until done
 void service_done(struct service *s); // drained: leave the loop
+// As the first signal does (exchange-sim's control port, tests).
+void service_shutdown(struct service *s);
 bool service_is_draining(const struct service *s);
 int service_http_port(const struct service *s);
 int service_exit_code(const struct service *s);
 // Stops with exit code 1 after logging `ev` with the reason: a fence, a refused keyspace.
+// Before service_run() too: then it returns at once. The first reason stays.
 void service_fail(struct service *s, const char *ev, const char *why);
 void service_free(struct service *s);
 

@@ -22,15 +22,19 @@ struct stream_reader_opts {
     const char *key[4]; // copied
     size_t count;       // entries per stream and call, e.g. 2000
     int64_t block_ms;   // e.g. 1000
-    // One entry of stream `i`. kv[2*pairs] slices, valid for the call.
+    // One entry of stream `i`. kv[2*pairs] slices, valid for the call. Its position moves after
+    // this returned. An entry with more than STREAM_FIELDS_MAX fields comes with the first ones
+    // only.
     void (*on_entry)(void *arg, size_t i, struct slice id, const struct slice *kv, size_t pairs);
-    // After each reply (entries or timeout), positions already moved; `got` entries in it.
+    // After each reply (entries or timeout), positions already moved; `got` entries in it: fewer
+    // than `count` of each stream means that the end was reached.
     void (*on_batch)(void *arg, size_t got);
     void (*on_up)(void *arg);
     void (*on_down)(void *arg, const char *why);
     void *arg;
 };
 struct stream_reader *stream_reader_new(const struct stream_reader_opts *o); // paused
+// All of these are allowed inside the callbacks.
 void stream_reader_free(struct stream_reader *s);
 // Sets positions ("0-0" = from the beginning) and (re)starts reading from there. A read under way
 // for the old positions is discarded.
@@ -39,5 +43,12 @@ void stream_reader_start(struct stream_reader *s, const char *const *positions);
 void stream_reader_pause(struct stream_reader *s);
 const char *stream_reader_position(const struct stream_reader *s, size_t i);
 bool stream_reader_is_up(const struct stream_reader *s);
+struct stream_reader_stats {
+    uint64_t reads;       // replies taken
+    uint64_t discarded;   // replies for positions that no longer held
+    uint64_t errors;      // error replies (retried with backoff)
+    uint64_t bad_replies; // of no known shape: the link was closed
+};
+void stream_reader_stats(const struct stream_reader *s, struct stream_reader_stats *out);
 
 #endif

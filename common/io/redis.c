@@ -1,0 +1,593 @@
+// hiredis calls each reply callback once, in the order of the commands. We keep the same order in
+// a ring of our own, which carries what hiredis has no room for: the moment a command was sent, its
+// size and its meaning for the login or for a transaction. The ring is the truth: when a link ends,
+// it is detached from hiredis first (ac->data = NULL: later calls from there are ignored) and the
+// ring is emptied here, so there is one teardown path whoever noticed the end.
+//
+// User callbacks may call anything, redis_free() included: `busy` counts the frames of ours on the
+// stack and the memory goes with the last of them.
+
+#include "common/io/redis_priv.h"
+
+#include <errno.h>
+#include <hiredis/hiredis.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <hiredis/async.h>
+// The adapter is a header with static functions, and it casts away const.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-function"
+#include <hiredis/adapters/libevent.h>
+#pragma GCC diagnostic pop
+
+#include "common/base/log.h"
+#include "common/base/mem.h"
+
+#define SCRATCH_MAX ((size_t)256 << 20)
+#define GRACE_MS 20
+#define TELL_EVERY_MS 30000
+// A link that died sooner does not count as a success for the backoff.
+#define PROVEN_MS 1000
+
+enum state {
+    DOWN,       // no connection; the retry timer runs
+    CONNECTING, // connect(2) or the login is under way; the connect timer runs
+    UP,         // commands are accepted; the command timer runs while some are in flight
+};
+
+enum kind {
+    K_COMMAND,
+    K_LOGIN,       // a refusal ends the attempt
+    K_LOGIN_NAME,  // best effort
+    K_LOGIN_PROOF, // the last one: PONG means up
+    K_TX_QUEUE,    // MULTI and what it queues: OK, QUEUED or an error that EXEC repeats
+    K_TX_EXEC,
+};
+
+struct pending {
+    redis_cb cb;
+    void *arg;
+    int64_t sent_ms;
+    int64_t allowed_ms;
+    size_t bytes;
+    enum kind kind;
+};
+
+struct redis {
+    struct redis_opts o;
+    char *name;
+    enum state state;
+    redisAsyncContext *ac; // NULL while DOWN
+    struct timer *retry;
+    struct timer *deadline; // connect timer, then command timer
+    struct backoff backoff;
+
+    struct pending *ring; // ring[head .. head+count), capacity a power of two
+    size_t cap, head, count;
+    size_t pending_bytes;
+    int64_t progress_ms; // when the newest reply came
+    int64_t up_since_ms;
+    bool grace;        // the deadline passed once; what waits in the socket gets a last look
+    bool login_failed; // by credentials or database: trying faster does not help
+    void (*on_push)(void *arg, const struct redisReply *reply);
+    void *push_arg;
+
+    struct buf scratch;    // RESP of redis_argv
+    char queue_error[160]; // of the transaction whose replies are arriving
+    char why[200];
+    char told[200]; // last reason that was logged, and when
+    int64_t told_ms;
+    int busy;
+    bool dead;
+};
+
+static void connect_now(void *arg);
+static void deadline_cb(void *arg);
+
+// ---- ring --------------------------------------------------------------------------------------
+
+static void push(struct redis *r, struct pending p)
+{
+    if (r->count == r->cap) {
+        size_t cap = r->cap ? r->cap * 2 : 64;
+        struct pending *ring = xmalloc(cap * sizeof *ring);
+        for (size_t i = 0; i < r->count; i++) {
+            ring[i] = r->ring[(r->head + i) & (r->cap - 1)];
+        }
+        free(r->ring);
+        r->ring = ring;
+        r->cap = cap;
+        r->head = 0;
+    }
+    r->ring[(r->head + r->count) & (r->cap - 1)] = p;
+    r->count++;
+    r->pending_bytes += p.bytes;
+}
+
+static struct pending pop(struct redis *r)
+{
+    struct pending p = r->ring[r->head];
+    r->head = (r->head + 1) & (r->cap - 1);
+    r->count--;
+    r->pending_bytes -= p.bytes;
+    return p;
+}
+
+// ---- end of a link -----------------------------------------------------------------------------
+
+static void enter(struct redis *r)
+{
+    r->busy++;
+}
+
+static void leave(struct redis *r)
+{
+    if (--r->busy > 0 || !r->dead) {
+        return;
+    }
+    timer_free(r->retry);
+    timer_free(r->deadline);
+    buf_release(&r->scratch);
+    free(r->ring);
+    free(r->name);
+    free(r);
+}
+
+static void drop_pending(struct redis *r)
+{
+    while (r->count > 0) {
+        struct pending p = pop(r);
+        if (p.cb) {
+            p.cb(r, NULL, p.arg);
+        }
+    }
+}
+
+static void tell(struct redis *r, const char *ev, int64_t retry_ms)
+{
+    int64_t now = loop_mono_ms(r->o.loop);
+    if (strcmp(r->told, r->why) == 0 && now - r->told_ms < TELL_EVERY_MS) {
+        return;
+    }
+    str_copy(r->told, sizeof r->told, r->why);
+    r->told_ms = now;
+    char url[256];
+    redis_url_show(&r->o.url, url, sizeof url);
+    log_ev(r->login_failed ? LOG_ERROR : LOG_WARN, ev, F_STR("link", r->name), F_STR("url", url),
+           F_STR("why", r->why), F_INT("retry_ms", retry_ms));
+}
+
+// The one way down. `free_ac` is false when hiredis is freeing the context itself.
+static void link_down(struct redis *r, const char *why, bool free_ac)
+{
+    if (r->state == DOWN) {
+        return;
+    }
+    enter(r);
+    bool was_up = r->state == UP;
+    str_copy(r->why, sizeof r->why, why && why[0] ? why : "connection closed");
+    redisAsyncContext *ac = r->ac;
+    r->ac = NULL;
+    r->state = DOWN;
+    r->on_push = NULL;
+    timer_stop(r->deadline);
+    if (ac) {
+        ac->data = NULL;
+        if (free_ac) {
+            redisAsyncFree(ac); // inside one of its callbacks it waits for the end of that
+        }
+    }
+    if (was_up && loop_mono_ms(r->o.loop) - r->up_since_ms >= PROVEN_MS) {
+        backoff_reset(&r->backoff);
+    }
+    if (!r->dead) {
+        int64_t delay =
+            r->login_failed ? r->backoff.max_ms : backoff_next_ms(&r->backoff, r->o.loop);
+        tell(r, was_up ? "redis_down" : r->login_failed ? "redis_refused" : "redis_away", delay);
+        timer_start(r->retry, delay);
+    }
+    drop_pending(r);
+    if (was_up && !r->dead && r->o.on_down) {
+        r->o.on_down(r->o.arg, r->why);
+    }
+    leave(r);
+}
+
+void redis_kick(struct redis *r, const char *why)
+{
+    link_down(r, why, true);
+}
+
+// ---- timers ------------------------------------------------------------------------------------
+
+static void watch(struct redis *r)
+{
+    if (r->state == UP && r->count > 0 && !timer_is_running(r->deadline)) {
+        const struct pending *p = &r->ring[r->head];
+        timer_start(r->deadline, p->allowed_ms);
+    }
+}
+
+static void deadline_cb(void *arg)
+{
+    struct redis *r = arg;
+    if (r->state == CONNECTING) {
+        link_down(r,
+                  r->ac && (r->ac->c.flags & REDIS_CONNECTED) ? "no answer to the login in time"
+                                                              : "no connection in time",
+                  true);
+        return;
+    }
+    if (r->state != UP || r->count == 0) {
+        return;
+    }
+    // The oldest command decides: replies come in order, so its time runs from when it was sent or
+    // from when the one before it was answered.
+    const struct pending *p = &r->ring[r->head];
+    int64_t from = p->sent_ms > r->progress_ms ? p->sent_ms : r->progress_ms;
+    int64_t left = from + p->allowed_ms - loop_mono_ms(r->o.loop);
+    if (left > 0) {
+        r->grace = false;
+        timer_start(r->deadline, left);
+    } else if (!r->grace) {
+        // We may have slept ourselves, with the answer waiting in the socket.
+        r->grace = true;
+        timer_start(r->deadline, GRACE_MS);
+    } else {
+        link_down(r, "no answer to a command in time", true);
+    }
+}
+
+// ---- replies -----------------------------------------------------------------------------------
+
+static void log_up(struct redis *r)
+{
+    char url[256];
+    redis_url_show(&r->o.url, url, sizeof url);
+    log_ev(LOG_INFO, "redis_up", F_STR("link", r->name), F_STR("url", url));
+}
+
+static void on_login(struct redis *r, const struct pending *p, const redisReply *reply)
+{
+    if (p->kind == K_LOGIN_NAME) {
+        return;
+    }
+    if (reply->type == REDIS_REPLY_ERROR) {
+        enum redis_error c = redis_classify(reply);
+        // A user who may not PING is logged in all the same.
+        bool fine = p->kind == K_LOGIN_PROOF && str_starts(reply->str, "NOPERM");
+        if (!fine) {
+            r->login_failed = c == REDIS_E_AUTH || p->kind == K_LOGIN;
+            if (c == REDIS_E_AWAY) {
+                r->login_failed = false;
+            }
+            char why[180];
+            str_copyn(why, sizeof why, reply->str, reply->len);
+            link_down(r, why, true);
+            return;
+        }
+    }
+    if (p->kind != K_LOGIN_PROOF) {
+        return;
+    }
+    r->state = UP;
+    r->login_failed = false;
+    r->up_since_ms = loop_mono_ms(r->o.loop);
+    r->told[0] = '\0';
+    timer_stop(r->deadline);
+    log_up(r);
+    if (r->o.on_up) {
+        r->o.on_up(r->o.arg);
+    }
+}
+
+static void on_reply(redisAsyncContext *ac, void *vreply, void *unused)
+{
+    (void)unused;
+    struct redis *r = ac->data;
+    const redisReply *reply = vreply;
+    if (!r) {
+        return;
+    }
+    if (!reply) {
+        link_down(r, ac->errstr, true);
+        return;
+    }
+    enter(r);
+    struct pending p = pop(r);
+    r->progress_ms = loop_mono_ms(r->o.loop);
+    r->grace = false;
+    switch (p.kind) {
+    case K_LOGIN:
+    case K_LOGIN_NAME:
+    case K_LOGIN_PROOF:
+        on_login(r, &p, reply);
+        break;
+    case K_TX_QUEUE:
+        if (reply->type == REDIS_REPLY_ERROR && !r->queue_error[0]) {
+            str_copyn(r->queue_error, sizeof r->queue_error, reply->str, reply->len);
+        }
+        break;
+    case K_COMMAND:
+    case K_TX_EXEC:
+        if (p.cb) {
+            p.cb(r, reply, p.arg);
+        }
+        if (p.kind == K_TX_EXEC) {
+            r->queue_error[0] = '\0';
+        }
+        break;
+    }
+    leave(r);
+}
+
+static void on_pushed(redisAsyncContext *ac, void *vreply, void *unused)
+{
+    (void)unused;
+    struct redis *r = ac->data;
+    if (!r) {
+        return;
+    }
+    if (!vreply) {
+        link_down(r, ac->errstr, true);
+        return;
+    }
+    enter(r);
+    if (r->on_push) {
+        r->on_push(r->push_arg, vreply);
+    }
+    leave(r);
+}
+
+// ---- sending -----------------------------------------------------------------------------------
+
+static int check_room(const struct redis *r, size_t commands, size_t bytes)
+{
+    if (r->state != UP) {
+        return ERR_CLOSED;
+    }
+    if (r->count + commands > r->o.max_inflight) {
+        return ERR_LIMIT;
+    }
+    if (r->count > 0 && r->pending_bytes + bytes > r->o.max_pending_bytes) {
+        return ERR_LIMIT;
+    }
+    return 0;
+}
+
+static int send_one(struct redis *r, enum kind kind, redis_cb cb, void *arg, int64_t allowed_ms,
+                    const char *resp, size_t n)
+{
+    if (redisAsyncFormattedCommand(r->ac, on_reply, NULL, resp, n) != REDIS_OK) {
+        return ERR_CLOSED;
+    }
+    push(r, (struct pending){.cb = cb,
+                             .arg = arg,
+                             .sent_ms = loop_mono_ms(r->o.loop),
+                             .allowed_ms = allowed_ms,
+                             .bytes = n,
+                             .kind = kind});
+    watch(r);
+    return 0;
+}
+
+int redis_resp(struct redis *r, redis_cb cb, void *arg, const char *resp, size_t n)
+{
+    int rc = check_room(r, 1, n);
+    return rc ? rc : send_one(r, K_COMMAND, cb, arg, r->o.command_timeout_ms, resp, n);
+}
+
+int redis_argv_blocking(struct redis *r, int64_t block_ms, redis_cb cb, void *arg, size_t argc,
+                        const struct slice *argv)
+{
+    buf_clear(&r->scratch);
+    resp_array(&r->scratch, argc);
+    for (size_t i = 0; i < argc; i++) {
+        resp_bulk(&r->scratch, argv[i].p, argv[i].n);
+    }
+    if (r->scratch.failed) {
+        return ERR_LIMIT;
+    }
+    size_t n = buf_len(&r->scratch);
+    int rc = check_room(r, 1, n);
+    return rc ? rc
+              : send_one(r, K_COMMAND, cb, arg, r->o.command_timeout_ms + block_ms,
+                         buf_ptr(&r->scratch), n);
+}
+
+int redis_argv(struct redis *r, redis_cb cb, void *arg, size_t argc, const struct slice *argv)
+{
+    return redis_argv_blocking(r, 0, cb, arg, argc, argv);
+}
+
+int redis_cmd(struct redis *r, redis_cb cb, void *arg, const char *fmt, ...)
+{
+    char *resp = NULL;
+    va_list ap;
+    va_start(ap, fmt);
+    int n = redisvFormatCommand(&resp, fmt, ap);
+    va_end(ap);
+    if (n < 0) {
+        FATAL("redis_cmd: bad format '%s'", fmt);
+    }
+    int rc = redis_resp(r, cb, arg, resp, (size_t)n);
+    redisFreeCommand(resp);
+    return rc;
+}
+
+int redis_tx_exec(struct redis *r, struct redis_tx *t, redis_cb cb, void *arg)
+{
+    static const char multi[] = "*1\r\n$5\r\nMULTI\r\n";
+    static const char exec[] = "*1\r\n$4\r\nEXEC\r\n";
+    if (t->bytes.failed || t->hset_key) {
+        return t->hset_key ? ERR_STATE : ERR_LIMIT;
+    }
+    int rc = check_room(r, t->n + 2, buf_len(&t->bytes) + sizeof multi + sizeof exec);
+    if (rc) {
+        return rc;
+    }
+    int64_t ms = r->o.command_timeout_ms;
+    rc = send_one(r, K_TX_QUEUE, NULL, NULL, ms, multi, sizeof multi - 1);
+    const char *p = buf_ptr(&t->bytes);
+    for (size_t i = 0; rc == 0 && i < t->n; i++) {
+        rc = send_one(r, K_TX_QUEUE, NULL, NULL, ms, p, t->len[i]);
+        p += t->len[i];
+    }
+    return rc ? rc : send_one(r, K_TX_EXEC, cb, arg, ms, exec, sizeof exec - 1);
+}
+
+const char *redis_tx_queue_error(const struct redis *r)
+{
+    return r->queue_error;
+}
+
+int redis_psubscribe(struct redis *r, const char *pattern,
+                     void (*on_push)(void *arg, const struct redisReply *reply), void *arg)
+{
+    if (r->state != UP || r->count > 0) {
+        return ERR_CLOSED;
+    }
+    r->on_push = on_push;
+    r->push_arg = arg;
+    int rc = redisAsyncCommand(r->ac, on_pushed, NULL, "PSUBSCRIBE %s", pattern);
+    return rc == REDIS_OK ? 0 : ERR_CLOSED;
+}
+
+// ---- connecting --------------------------------------------------------------------------------
+
+static void login_command(struct redis *r, enum kind kind, size_t argc, const char *const *argv)
+{
+    buf_clear(&r->scratch);
+    resp_array(&r->scratch, argc);
+    for (size_t i = 0; i < argc; i++) {
+        resp_bulk(&r->scratch, argv[i], strlen(argv[i]));
+    }
+    // It cannot refuse: the context was made a moment ago. Were it to, the connect timer decides.
+    int rc = send_one(r, kind, NULL, NULL, 0, buf_ptr(&r->scratch), buf_len(&r->scratch));
+    (void)rc;
+}
+
+static void login(struct redis *r)
+{
+    const struct redis_url *u = &r->o.url;
+    if (u->user[0]) {
+        login_command(r, K_LOGIN, 3, (const char *const[]){"AUTH", u->user, u->pass});
+    } else if (u->pass[0]) {
+        login_command(r, K_LOGIN, 2, (const char *const[]){"AUTH", u->pass});
+    }
+    if (u->db) {
+        char db[16];
+        str_fmt(db, sizeof db, "%d", u->db);
+        login_command(r, K_LOGIN, 2, (const char *const[]){"SELECT", db});
+    }
+    login_command(r, K_LOGIN_NAME, 3, (const char *const[]){"CLIENT", "SETNAME", r->name});
+    login_command(r, K_LOGIN_PROOF, 1, (const char *const[]){"PING"});
+}
+
+static void on_connect(const redisAsyncContext *ac, int status)
+{
+    struct redis *r = ac->data;
+    if (r && status != REDIS_OK) {
+        link_down(r, ac->c.errstr, false);
+    }
+}
+
+static void on_disconnect(const redisAsyncContext *ac, int status)
+{
+    (void)status;
+    struct redis *r = ac->data;
+    if (r) {
+        link_down(r, ac->errstr, false);
+    }
+}
+
+static void connect_now(void *arg)
+{
+    struct redis *r = arg;
+    const struct redis_url *u = &r->o.url;
+    r->state = CONNECTING;
+    r->grace = false;
+    r->queue_error[0] = '\0';
+    redisAsyncContext *ac =
+        u->is_unix ? redisAsyncConnectUnix(u->host) : redisAsyncConnect(u->host, u->port);
+    if (!ac) {
+        FATAL("hiredis: no memory");
+    }
+    if (ac->err) {
+        str_copy(r->why, sizeof r->why, ac->errstr);
+        redisAsyncFree(ac);
+        char why[200];
+        str_copy(why, sizeof why, r->why);
+        link_down(r, why, false);
+        return;
+    }
+    if (!u->is_unix) {
+        redisEnableKeepAlive(&ac->c); // finds a half-open link while nothing is in flight
+    }
+    r->ac = ac;
+    ac->data = r;
+    redisLibeventAttach(ac, r->o.loop->base);
+    redisAsyncSetConnectCallback(ac, on_connect);
+    redisAsyncSetDisconnectCallback(ac, on_disconnect);
+    login(r); // sent as soon as the socket is writable
+    timer_start(r->deadline, r->o.connect_timeout_ms);
+}
+
+static int64_t or_default(int64_t v, int64_t def)
+{
+    return v > 0 ? v : def;
+}
+
+struct redis *redis_new(const struct redis_opts *o)
+{
+    struct redis *r = xcalloc(1, sizeof *r);
+    r->o = *o;
+    r->name = xstrdup(o->name ? o->name : "redis");
+    for (char *p = r->name; *p; p++) { // CLIENT SETNAME takes no blanks
+        if (*p <= ' ' || *p > '~') {
+            *p = '_';
+        }
+    }
+    r->o.name = r->name;
+    r->o.connect_timeout_ms = or_default(o->connect_timeout_ms, 5000);
+    r->o.command_timeout_ms = or_default(o->command_timeout_ms, 10000);
+    r->o.max_inflight = o->max_inflight ? o->max_inflight : 20000;
+    r->o.max_pending_bytes = o->max_pending_bytes ? o->max_pending_bytes : (size_t)32 << 20;
+    r->backoff.min_ms = or_default(o->backoff_min_ms, 100);
+    r->backoff.max_ms = or_default(o->backoff_max_ms, 5000);
+    buf_init(&r->scratch, SCRATCH_MAX);
+    r->retry = timer_new(o->loop, connect_now, r);
+    r->deadline = timer_new(o->loop, deadline_cb, r);
+    timer_start(r->retry, 0);
+    return r;
+}
+
+void redis_free(struct redis *r)
+{
+    if (!r || r->dead) {
+        return;
+    }
+    r->dead = true;
+    enter(r);
+    timer_stop(r->retry);
+    link_down(r, "freed", true);
+    drop_pending(r); // when called while link_down() is at it: the rest must not outlive us
+    leave(r);
+}
+
+bool redis_is_up(const struct redis *r)
+{
+    return r->state == UP && !r->dead;
+}
+
+size_t redis_inflight(const struct redis *r)
+{
+    return r->count;
+}
+
+struct loop *redis_loop(const struct redis *r)
+{
+    return r->o.loop;
+}
