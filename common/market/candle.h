@@ -21,6 +21,8 @@
 #define CANDLE_GRACE_MS 250
 #define CANDLE_KEEP 1500
 #define TAPE_KEEP_MS (INT64_C(15) * 60000)
+#define TAPE_ALIGN_MS (INT64_C(5) * 60000) // the tape begins at a multiple of it
+#define TAPE_MAX_TRADES (4u << 20)         // more than this and the tape begins later
 
 struct candle {
     int64_t start_ms;
@@ -37,7 +39,11 @@ struct candle {
 
 struct candle_series; // opaque: one timeframe, its candles, its tape
 
+// tf_ms: a multiple of one minute that divides TAPE_ALIGN_MS.
 struct candle_series *candle_series_new(int64_t tf_ms, int64_t bin_ticks);
+// Another timeframe on the same trades, without a second tape: borrows `owner`'s, which must have
+// been given each trade first and must outlive it. Horizon calls go to the owner.
+struct candle_series *candle_series_new_on(struct candle_series *owner, int64_t tf_ms);
 void candle_series_free(struct candle_series *s);
 int64_t candle_series_tf(const struct candle_series *s);
 
@@ -45,27 +51,45 @@ int64_t candle_series_tf(const struct candle_series *s);
 enum candle_event { CANDLE_UPDATED, CANDLE_COMPLETED, CANDLE_REVISED };
 typedef void (*candle_cb)(void *arg, enum candle_event ev, const struct candle *c);
 
-// A counted trade. Returns 0; 1 when its bucket is older than the tape and has to be recomputed by
-// the caller (bucket start in *stale_bucket); ERR_OVERFLOW.
+// A counted trade (a copy of one is harmless). Returns 0; ERR_OVERFLOW; or 1 when its bucket can
+// not be recomputed from the tape: then the bucket (start in *stale_bucket) keeps its old content,
+// is on the list candle_series_stale() and answers 1 to every further trade until the caller has
+// recomputed it from the streams with candle_series_replace(). A caller that saw a 1 for a bucket
+// after it began to read that bucket has to read it once more. Buckets older than the CANDLE_KEEP
+// newest are nobody's concern: 0.
 int candle_series_add(struct candle_series *s, const struct trade *t,
                       int64_t *stale_bucket) MUST_CHECK;
 // Recomputes dirty buckets, reports CANDLE_UPDATED for open ones that changed since the last call,
 // CANDLE_REVISED for completed ones, then CANDLE_COMPLETED in order for buckets whose end + 250 ms
-// <= watermark_ms. Call before each write of state.
+// <= watermark_ms. Call before each write of state. A bucket that comes into being behind one whose
+// completion was reported is born complete, with rev 1, as a revision. While catching up with a
+// stream pass the newest trade time, not the clock, or half-read buckets complete early.
 void candle_series_settle(struct candle_series *s, int64_t watermark_ms, candle_cb cb, void *arg);
-// A bucket recomputed outside: trades[n] in any order, without copies. n = 0 removes the bucket.
+// A bucket recomputed outside: trades[n] in any order (copies harmless; those outside the bucket
+// are ignored). n = 0 removes the bucket. Takes it off the stale list; what changed is reported by
+// the next settle. 0 or ERR_OVERFLOW (bucket unchanged).
 int candle_series_replace(struct candle_series *s, int64_t start_ms, const struct trade *trades,
                           size_t n) MUST_CHECK;
-// Restores a stored, finished candle (no tape behind it).
+// Bucket starts that wait for candle_series_replace(), ascending; returns how many there are.
+size_t candle_series_stale(const struct candle_series *s, int64_t *starts, size_t cap);
+// Restores a stored candle (no tape behind it: the tape begins after its bucket at the earliest).
+// Any order. Not reported by settle.
 void candle_series_restore(struct candle_series *s, const struct candle *c);
 // All candles kept, ascending; pointers valid until the next call that changes the series.
 size_t candle_series_count(const struct candle_series *s);
 const struct candle *candle_series_at(const struct candle_series *s, size_t i);
 const struct candle *candle_series_find(const struct candle_series *s, int64_t start_ms);
 // Oldest trade time from which the tape is whole: buckets that start at or after it are recomputed
-// here. A fresh or restored series has its horizon set by the caller after reading the tape back.
+// here. 0 in a series that has seen all its trades itself. Moves up with the newest trade.
 int64_t candle_series_tape_from(const struct candle_series *s);
+// Restart: restore the candles, call this with candle_tape_start(newest trade), then add all
+// counted trades from that time on again, then settle. Empties the tape; every bucket at or after
+// ts_ms (rounded up to TAPE_ALIGN_MS) is rebuilt from what is added, nothing is counted twice,
+// `complete` and `rev` stay, and only what came out different is reported. A bucket that comes out
+// with fewer trades than were stored is kept as stored (the streams were trimmed), without tape.
 void candle_series_set_tape_from(struct candle_series *s, int64_t ts_ms);
+// Where the tape of a series whose newest trade has this time begins: 15 to 20 minutes earlier.
+int64_t candle_tape_start(int64_t newest_ms);
 
 // JSON of one candle, stored form: {"timestamp":..(ms),"open":..,"high":..,"low":..,"close":..,
 // "volume":..,"buy_volume":..,"sell_volume":..,"delta":..,"min_delta":..,"max_delta":..,"trades":..,

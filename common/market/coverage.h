@@ -15,7 +15,9 @@ const char *cover_state_name(enum cover_state s);
 
 struct cover_span {
     int64_t from_ms, to_ms; // half-open, from < to
-    int64_t from_id, to_id; // of a hole: the missing ids; else -1
+    // Of a hole: the missing ids, both inclusive (of merged holes: first and last; -1 as from_id:
+    // nothing is known before to_id). Else -1.
+    int64_t from_id, to_id;
     enum cover_state state;
 };
 
@@ -31,7 +33,9 @@ void coverage_init(struct coverage *c);
 void coverage_release(struct coverage *c);
 // Recomputes *c for the day from the ids held. judged_end_ms: newest accepted trade for the
 // current day (plus nothing), the day's end for a previous day that a newer day follows; values
-// outside the day are clipped. Overlapping holes (time runs back between ids) are merged.
+// outside the day are clipped. Overlapping holes (time runs back between ids) are merged; holes
+// that only touch stay apart. A hole across midnight is split between the days. The part before
+// the first interval held is missing unless that interval reaches back before the day's start.
 void coverage_compute(struct coverage *c, const struct idset *held, int64_t day_ms,
                       int64_t judged_end_ms);
 // 1 - missing/judged in units of 1e-8 half-even (100000000 = all); -1 when nothing is judged.

@@ -39,8 +39,8 @@ static inline bool day_is_empty_slot(const struct day *d)
 {
     return d->start_ms < 0;
 }
-// Counts a trade of this day (the caller dedups and picks the day). 0, or ERR_OVERFLOW with the
-// day unchanged.
+// Counts a trade of this day (the caller dedups and picks the day). 0, or ERR_OVERFLOW / ERR_LIMIT
+// with the day unchanged.
 int day_add(struct day *d, const struct trade *t) MUST_CHECK;
 
 // ---- derived values, as text ("" = null) -----------------------------------------------------
@@ -67,7 +67,8 @@ void bin_price_text(const struct instrument *ins, int64_t bin_ticks, int64_t ind
 // :profile:<day> ("vol buy sell trades" per bin price). A sink is called per field.
 typedef void (*field_sink)(void *arg, const char *field, const char *value, size_t n);
 void day_to_fields(const struct day *d, const struct instrument *ins, field_sink sink, void *arg);
-// Restores accumulators (bins come separately through day_set_bin()). kv[2*pairs] C strings.
+// Restores accumulators (bins come separately through day_set_bin(), afterwards: this clears).
+// kv[2*pairs] C strings; derived and unknown fields are ignored. On failure the slot is empty.
 int day_from_fields(struct day *d, const struct instrument *ins, int64_t start_ms,
                     const char *const *kv, size_t pairs, struct err *e) MUST_CHECK;
 // One field of :profile:<day>.

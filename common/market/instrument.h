@@ -47,7 +47,7 @@ int instrument_set_units(struct instrument *ins, const char *tick, const char *s
 size_t instrument_key(const struct instrument *ins, const char *tail, char out[KEY_MAX]);
 
 // The fields of the :instrument hash, as text, in a fixed order.
-//   venue symbol tick step min_qty min_notional price_scale qty_scale simulated schema
+//   venue symbol tick step min_qty min_notional price_scale qty_scale qty_decimals simulated schema
 struct instrument_fields {
     const char *name[12];
     char value[12][48];

@@ -16,7 +16,8 @@ enum ledger_result {
     LEDGER_COUNTED,      // new, in the current day
     LEDGER_COUNTED_PREV, // new, in the previous day
     LEDGER_DUPLICATE,    // id held already
-    LEDGER_TOO_OLD,      // before the previous day: refused
+    LEDGER_TOO_OLD,      // before the previous day: not counted, but its id is held, so that
+                         // coverage does not depend on whether it came before or after the roll
     LEDGER_OVERFLOW,     // a sum would not fit: refused (the id is not held)
 };
 
@@ -35,7 +36,12 @@ void ledger_init(struct ledger *l, const struct instrument *ins);
 void ledger_release(struct ledger *l);
 // Back to nothing (same instrument).
 void ledger_clear(struct ledger *l);
+// Constant time but for trades that arrive out of id order among many holes. A trade of a newer
+// day rolls: its day becomes current, the calendar day before it previous (an empty slot when
+// nothing of it was counted), whatever else was held is dropped.
 enum ledger_result ledger_add(struct ledger *l, const struct trade *t);
+// After cur, prev and held were restored from their stored form: derives the rest (newest_ms).
+void ledger_restored(struct ledger *l);
 // A range claimed held by :history kind=trades (after its trades were added one by one).
 void ledger_hold_range(struct ledger *l, int64_t from_id, int64_t to_id, int64_t from_ms,
                        int64_t to_ms);

@@ -3,7 +3,8 @@
 // Volume profile: per price bin the volume, aggressor buy and sell volume and trade count, with
 // the point of control kept incrementally (volumes only grow, so the new POC is the old one or
 // the bin just touched: no sort, no scan). Bins live in pages of 1024, found through a directory,
-// so a far-off print costs one page and the rate does not depend on the number of bins.
+// so a far-off print costs one page and the rate does not depend on the number of bins. At most
+// PROFILE_MAX_PAGES pages; a trade that would need another is refused (ERR_LIMIT).
 //
 // bin index = floor(price / bin_ticks), zero-anchored. All volumes are lots.
 
@@ -12,6 +13,8 @@
 #include <stdint.h>
 
 #include "common/base/err.h"
+
+#define PROFILE_MAX_PAGES 4096
 
 struct bin {
     int64_t buy, sell; // lots; volume = buy + sell, checked to fit
@@ -24,9 +27,9 @@ struct profile *profile_new(int64_t bin_ticks);
 void profile_free(struct profile *p);
 void profile_clear(struct profile *p, int64_t bin_ticks);
 int64_t profile_bin_ticks(const struct profile *p);
-// Adds one trade. 0 or ERR_OVERFLOW (nothing changed).
+// Adds one trade, price >= 0, qty > 0. 0, ERR_OVERFLOW or ERR_LIMIT (nothing changed).
 int profile_add(struct profile *p, int64_t price, int64_t qty, bool is_buy) MUST_CHECK;
-// Sets one bin outright (restoring stored state).
+// Sets one bin outright (restoring stored state); a bin without trades is ERR_RANGE.
 int profile_set(struct profile *p, int64_t bin_index, struct bin b) MUST_CHECK;
 struct bin profile_get(const struct profile *p, int64_t bin_index);    // zeros when untouched
 size_t profile_bins(const struct profile *p);                          // bins with trades

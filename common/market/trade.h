@@ -17,7 +17,7 @@ enum trade_flag { TRADE_BLOCK = 1, TRADE_RPI = 2 };
 
 struct trade {
     int64_t ts_ms; // exchange trade time
-    int64_t id;    // Binance aggregate id, >= 0
+    int64_t id;    // Binance aggregate id, 0..INT64_MAX - 1
     int64_t price; // ticks of 10^-price_scale, > 0
     int64_t qty;   // lots of 10^-qty_scale, > 0
     uint8_t side;  // enum side
@@ -79,6 +79,9 @@ int trade_from_entry(const struct instrument *ins, struct slice entry_id, const 
 // data: one line per trade, "ts id price qty side seq\n", side "buy"|"sell", seq "" when unknown
 // (then the line ends with a blank). from_ms/to_ms = time of the trades at (gap: around) the ends.
 enum history_kind { HISTORY_GAP, HISTORY_TRADES, HISTORY_LOST };
+// Parsing refuses an entry that contradicts itself: from > to, kind=trades whose `n` is not the
+// number of lines in `data` (a cut entry must not claim its range); history_next() refuses a line
+// whose id lies outside from_id..to_id.
 struct history {
     enum history_kind kind;
     int64_t from_id, to_id, from_ms, to_ms;
