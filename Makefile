@@ -126,3 +126,45 @@ help: ## This list
 .PHONY: clean
 clean: ## Remove everything that was built
 	rm -rf $(BASE_B)
+
+# ---- whole-system tests, demo, bench ------------------------------------------------------------
+
+# A test picks the binaries of its own build: SAN=... and friends reach them through BC4_BIN.
+PYTHON3 := /usr/bin/python3
+IT_ENV = BC4_BIN=$(abspath $(B))/bin BC4_PATIENCE=$(if $(SAN)$(COV),4,1)
+export SAN COV
+
+.PHONY: test test-long test-integration test-ccxt
+test: ## Everything the project claims, proven here (SAN=address,undefined: under the sanitizers)
+	@MAKE="$(MAKE)" tests/run.sh test
+
+test-long: ## The same at full size (long replays, many kills)
+	@MAKE="$(MAKE)" tests/run.sh test-long
+
+# MODE=test-long for the full size; ONLY=pattern for some tests.
+test-integration: build ## The real binaries around a private Redis and a simulated exchange
+	@$(IT_ENV) BC4_MODE=$(MODE) $(PYTHON3) tests/integration/run.py $(ONLY)
+
+test-ccxt: build
+	@$(IT_ENV) tests/integration/ccxt/run.sh
+
+.PHONY: demo run stop
+demo: ## A simulated market being analysed, in this terminal (REPLAY=FILE plays a recording)
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory -j$$(nproc) build
+	@REPLAY="$(REPLAY)" BIN=$(B)/bin exec deploy/local/stack.sh demo
+
+run: ## The same services on the live venue
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory -j$$(nproc) build
+	@BIN=$(B)/bin exec deploy/local/stack.sh run
+
+stop: ## End what demo or run started
+	@deploy/local/stack.sh stop
+
+.PHONY: bench bench-bins
+bench-bins: $(BENCH_BINS)
+bench: ## Figures against their limits, in build/bench.json
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory -j$$(nproc) build bench-bins
+	@BC4_BIN=$(abspath $(B))/bin $(PYTHON3) tests/bench/run.py $(abspath $(B))/tests/bench $(ONLY)

@@ -1,0 +1,333 @@
+#!/bin/bash
+# The native stack on this machine: every service as a process, data and logs below build/.
+#
+#   stack.sh demo     a simulated market: private empty Redis, exchange-sim, all services
+#   stack.sh run      the live venue: Redis kept in build/run (or REDIS_URL), all services
+#   stack.sh stop     ends both, by their pid files
+#
+# Runs in the foreground and prints one line a second until Ctrl-C (or `make stop` elsewhere, or
+# STACK_SECONDS are over), then ends everything it started, in order, and waits for it. Each program
+# is a process group of its own, so Ctrl-C reaches this script alone and the services are drained.
+# Settings are the services' own environment variables; REPLAY="FILE..." and REPLAY_SPEED play a
+# recording in the demo.
+
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+BIN=${BIN:-build/bin}
+MODE=${1:-}
+RUN_DIR=$PWD/build/$MODE
+
+die() {
+    echo "stack: $*" >&2
+    exit 1
+}
+
+# ---- processes by pid file -----------------------------------------------------------------------
+
+# A pid file holds "pid start-time": a pid that was given to another process since is not ours.
+start_time() { # pid
+    local stat
+    stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+    stat=${stat##*) }
+    # shellcheck disable=SC2086
+    set -- $stat
+    [ "$1" != Z ] && echo "${20}"
+}
+
+alive() { # pid file
+    local pid when
+    read -r pid when <"$1" 2>/dev/null || return 1
+    [ -n "$when" ] && [ "$(start_time "$pid")" = "$when" ]
+}
+
+pid_of() { # pid file
+    local pid
+    read -r pid _ <"$1" && echo "$pid"
+}
+
+remember() { # name pid
+    echo "$2 $(start_time "$2")" >"$RUN_DIR/pid/$1"
+}
+
+# TERM, then after `seconds` KILL.
+end_one() { # pid file, seconds
+    local pid i
+    if alive "$1"; then
+        pid=$(pid_of "$1")
+        kill -TERM "$pid" 2>/dev/null
+        for ((i = 0; i < $2 * 20; i++)); do
+            alive "$1" || break
+            sleep 0.05
+        done
+        if alive "$1"; then
+            echo "stack: ${1##*/} did not end within $2 s, killed" >&2
+            kill -KILL "$pid" 2>/dev/null
+        fi
+    fi
+    rm -f "$1"
+}
+
+end_all() { # folder of pid files
+    local name
+    for name in api strategy context collector exchange-sim; do
+        end_one "$1/$name" 7
+    done
+    end_one "$1/redis" 20
+}
+
+stop_mode() { # demo|run
+    local dir=$PWD/build/$1/pid i
+    [ -d "$dir" ] || return 1
+    local found=1
+    if alive "$dir/stack"; then
+        found=0
+        kill -TERM "$(pid_of "$dir/stack")"
+        for ((i = 0; i < 900; i++)); do
+            alive "$dir/stack" || break
+            sleep 0.05
+        done
+    fi
+    # Left behind by a supervisor that was killed.
+    for i in "$dir"/*; do
+        alive "$i" && found=0
+    done
+    end_all "$dir"
+    rm -f "$dir/stack"
+    return $found
+}
+
+if [ "$MODE" = stop ]; then
+    stopped=0
+    for m in demo run; do
+        stop_mode $m && echo "stopped: $m" && stopped=1
+    done
+    [ $stopped = 1 ] || echo "nothing of ours is running"
+    exit 0
+fi
+[ "$MODE" = demo ] || [ "$MODE" = run ] || die "usage: stack.sh demo|run|stop"
+
+# ---- before anything starts ----------------------------------------------------------------------
+
+for name in collector context strategy api; do
+    [ -x "$BIN/$name" ] || die "$BIN/$name is missing: run \`make build\`"
+done
+if [ -e "$RUN_DIR/pid/stack" ] && alive "$RUN_DIR/pid/stack"; then
+    die "\`make $MODE\` is running already (pid $(pid_of "$RUN_DIR/pid/stack")): \`make stop\` ends it"
+fi
+[ -d "$RUN_DIR/pid" ] && end_all "$RUN_DIR/pid"
+
+export BACKEND_PORT=${BACKEND_PORT:-8000}
+export COLLECTOR_HTTP_PORT=${COLLECTOR_HTTP_PORT:-8101}
+export CONTEXT_HTTP_PORT=${CONTEXT_HTTP_PORT:-8102}
+export STRATEGY_HTTP_PORT=${STRATEGY_HTTP_PORT:-8103}
+export API_HTTP_PORT=${API_HTTP_PORT:-8105}
+SIM_PORT=${SIM_PORT:-9001}
+SIM_CONTROL_PORT=${SIM_CONTROL_PORT:-9002}
+
+taken() { # port
+    (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+}
+
+ports="BACKEND_PORT COLLECTOR_HTTP_PORT CONTEXT_HTTP_PORT STRATEGY_HTTP_PORT API_HTTP_PORT"
+[ "$MODE" = demo ] && ports="$ports SIM_PORT SIM_CONTROL_PORT"
+for name in $ports; do
+    port=${!name}
+    if ! [[ $port =~ ^[0-9]{1,5}$ && $port -le 65535 ]]; then
+        die "$name: $port is not a port (0..65535)"
+    fi
+    if [ "$port" != 0 ] && taken "$port"; then
+        die "port $port ($name) is taken by another program: end it (\`make stop\` if it is ours), or
+       choose another port, e.g. \`$name=$((port + 1000)) make $MODE\`"
+    fi
+done
+
+# ---- start ---------------------------------------------------------------------------------------
+
+if [ "$MODE" = demo ]; then
+    rm -rf "$RUN_DIR" # the demo's Redis is private and empty
+fi
+mkdir -p "$RUN_DIR/log" "$RUN_DIR/pid" "$RUN_DIR/redis" || exit 1
+remember stack $$
+failed=0
+
+finish() {
+    trap '' INT TERM HUP
+    trap - EXIT
+    echo
+    echo "stopping ..."
+    end_all "$RUN_DIR/pid"
+    rm -f "$RUN_DIR/pid/stack"
+    echo "stopped; logs are in ${RUN_DIR#"$PWD"/}/log"
+    exit $failed
+}
+trap finish INT TERM HUP EXIT
+
+launch() { # name, command...
+    local name=$1
+    shift
+    setsid "$@" >"$RUN_DIR/log/$name.out" 2>"$RUN_DIR/log/$name.log" </dev/null &
+    remember "$name" $!
+}
+
+# Waits until a command succeeds; ends the script with the log when the program is gone.
+await() { # name, seconds, command...
+    local name=$1 seconds=$2 i
+    shift 2
+    for ((i = 0; i < seconds * 20; i++)); do
+        "$@" >/dev/null 2>&1 && return 0
+        alive "$RUN_DIR/pid/$name" || break
+        sleep 0.05
+    done
+    echo "stack: $name did not start; the end of its log:" >&2
+    tail -n 5 "$RUN_DIR/log/$name.log" "$RUN_DIR/log/$name.out" >&2
+    failed=1
+    exit 1
+}
+
+# A number that a program printed as JSON.
+printed() { # file, field
+    sed -n "s/.*\"$2\":\([0-9]*\).*/\1/p" "$1" 2>/dev/null | head -n 1
+}
+has_printed() {
+    [ -n "$(printed "$1" "$2")" ]
+}
+
+redis_cli=()
+if [ "$MODE" = run ] && [ -n "${REDIS_URL:-}" ]; then
+    case $REDIS_URL in
+        unix://*)
+            path=${REDIS_URL#unix://}
+            redis_cli=(redis-cli -s "${path%%\?*}")
+            ;;
+        *) redis_cli=(redis-cli -u "$REDIS_URL") ;;
+    esac
+else
+    command -v redis-server >/dev/null || die "redis-server is missing: run \`make deps\`"
+    socket=$RUN_DIR/redis.sock
+    if [ ${#socket} -gt 100 ]; then # the kernel's limit for socket names
+        socket=$(mktemp -d)/redis.sock
+    fi
+    launch redis redis-server --port 0 --unixsocket "$socket" --dir "$RUN_DIR/redis" \
+        --appendonly yes --save "" --maxmemory-policy noeviction --loglevel warning
+    redis_cli=(redis-cli -s "$socket")
+    await redis 30 "${redis_cli[@]}" ping
+    export REDIS_URL=unix://$socket
+fi
+
+if [ "$MODE" = demo ]; then
+    if [ -n "${REPLAY:-}" ]; then
+        # shellcheck disable=SC2206
+        source=(--replay $REPLAY --speed "${REPLAY_SPEED:-1}")
+    else
+        source=(--generate)
+    fi
+    launch exchange-sim "$BIN/exchange-sim" --port "$SIM_PORT" --control-port "$SIM_CONTROL_PORT" \
+        "${source[@]}"
+    await exchange-sim 20 has_printed "$RUN_DIR/log/exchange-sim.out" port
+    SIM_PORT=$(printed "$RUN_DIR/log/exchange-sim.out" port)
+    SIM_CONTROL_PORT=$(printed "$RUN_DIR/log/exchange-sim.out" control_port)
+    export BINANCE_WS_BASE_URL=ws://127.0.0.1:$SIM_PORT
+    export BINANCE_REST_BASE_URL=http://127.0.0.1:$SIM_PORT
+fi
+
+for name in api collector context strategy; do
+    launch "$name" "$BIN/$name"
+done
+for name in api collector context strategy; do
+    await "$name" 20 has_printed "$RUN_DIR/log/$name.log" health_port
+done
+if [ "$BACKEND_PORT" = 0 ]; then
+    BACKEND_PORT=$(printed "$RUN_DIR/log/api.log" port)
+fi
+
+# ---- what to look at -----------------------------------------------------------------------------
+
+instrument=${SYMBOLS:-${SYMBOL:-BTCUSDT}}
+instrument=${instrument%%,*}
+case $instrument in
+    *:*) ;;
+    *) instrument=binance:$instrument ;;
+esac
+key="bc4:{$instrument}:"
+show="${redis_cli[*]}"
+show=${show/$PWD\//}
+
+cat <<TEXT
+
+  REST      http://127.0.0.1:$BACKEND_PORT/health   /price /levels /context /metrics /symbols
+            http://127.0.0.1:$BACKEND_PORT/strategy/candles?timeframe=1m&count=5
+            http://127.0.0.1:$BACKEND_PORT/context?profile_rows=20
+  Redis     $show hmget '${key}context' day price vwap poc vah val cumulative_delta
+            $show xrevrange '${key}trades' + - count 3
+            $show psubscribe '${key}pub:*'
+TEXT
+if [ "$MODE" = demo ]; then
+    echo "  Exchange  http://127.0.0.1:$SIM_PORT (simulated), faults on command: http://127.0.0.1:$SIM_CONTROL_PORT"
+else
+    echo "  Exchange  ${BINANCE_WS_BASE_URL:-wss://fstream.binance.com} (live)"
+fi
+printf '  Logs      build/%s/log/*.log\n  Ctrl-C ends everything.\n\n' "$MODE"
+
+# ---- one line a second ---------------------------------------------------------------------------
+
+health() { # the api's /health, without needing a client program
+    exec 3<>"/dev/tcp/127.0.0.1/$BACKEND_PORT" || return 1
+    printf 'GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n' >&3
+    timeout 2 cat <&3
+    exec 3>&-
+}
+
+field() { # name: a string value out of $answer
+    local rest=${answer#*\""$1"\":\"}
+    [ "$rest" = "$answer" ] && return
+    echo "${rest%%\"*}"
+}
+
+thousands() {
+    local n=$1 out=
+    while [ ${#n} -gt 3 ]; do
+        out=,${n: -3}$out
+        n=${n:0:-3}
+    done
+    echo "$n$out"
+}
+
+two_places() { # text of a decimal, cut (not rounded) for the eye
+    case $1 in
+        *.*) echo "${1%%.*}.$(printf '%.2s' "${1#*.}00")" ;;
+        *) echo "$1" ;;
+    esac
+}
+
+summary() {
+    local v answer simulated clock
+    mapfile -t v < <(timeout 5 "${redis_cli[@]}" hmget "${key}context" simulated price_ts_ms price vwap poc \
+        vah val cumulative_delta trades 2>/dev/null)
+    answer=$(health 2>/dev/null)
+    if [ -z "${v[1]:-}" ]; then
+        echo " waiting for the first trade of $instrument"
+        return
+    fi
+    simulated="          "
+    [ "${v[0]}" = 1 ] && simulated=" SIMULATED"
+    TZ=UTC printf -v clock '%(%F %T)T' "$((v[1] / 1000))"
+    printf '%s  %s  %s  price %s  vwap %s  poc %s  va %s-%s  delta %s  trades %s  %s  %s\n' \
+        "$simulated" "$clock" "$instrument" "${v[2]}" "$(two_places "${v[3]}")" "${v[4]}" "${v[6]}" \
+        "${v[5]}" "${v[7]}" "$(thousands "${v[8]}")" "$(field session)" "$(field metrics_precision)"
+}
+
+begin=$SECONDS
+while [ -z "${STACK_SECONDS:-}" ] || [ $((SECONDS - begin)) -lt "$STACK_SECONDS" ]; do
+    summary
+    for file in "$RUN_DIR"/pid/*; do
+        if ! alive "$file"; then
+            name=${file##*/}
+            echo "stack: $name ended by itself; the end of its log:" >&2
+            tail -n 5 "$RUN_DIR/log/$name.log" >&2
+            failed=1
+            exit 1
+        fi
+    done
+    sleep 1 &
+    wait $!
+done

@@ -1,0 +1,467 @@
+"""Every number of the live path, computed a second time from the set of trades.
+
+Nothing here shares code or method with the services: no incremental state, no 128-bit integers,
+no rounding tricks. The whole set of trades is sorted, and each number is taken straight from its
+definition with integers, fractions.Fraction and, for square roots, decimal with digits to spare.
+All values leave as text in the form the services store ("" = unknown), so a test compares text.
+
+    python3 reference.py FILE...      prints the day figures of recordings
+"""
+
+import collections
+import decimal
+import gzip
+import json
+import sys
+from fractions import Fraction
+
+DAY_MS = 86_400_000
+OR_FROM_MS = 8 * 3_600_000
+OR_TO_MS = OR_FROM_MS + 600_000
+COUNTED_X = ("MARKET", "RPI")  # other kinds of @trade prints (insurance fund, ADL) do not count
+
+# price and qty are Fractions; p_text and q_text the venue's own spelling.
+Trade = collections.namedtuple("Trade", "ts id price qty side p_text q_text")
+
+
+def make_trade(ts, ident, price, qty, side):
+    return Trade(ts, ident, Fraction(price), Fraction(qty), side, price, qty)
+
+
+# ---- recordings ------------------------------------------------------------------------------
+
+
+def frames(path):
+    """Yields each JSON message of a recording, in file order, without its envelope."""
+    opener = gzip.open if str(path).endswith(".gz") else open
+    with opener(path, "rt", encoding="utf-8") as f:
+        for line in f:
+            brace = line.find("{")
+            if brace < 0:
+                continue
+            message = json.loads(line[brace:], parse_float=str)
+            yield message.get("data", message) if "stream" in message else message
+
+
+def served(paths):
+    """What a venue replaying these recordings serves: {symbol: [Trade]} in file order.
+
+    aggTrade rows as they are. Single fills (@trade) of a market that has no aggTrade rows become
+    aggregates of one fill: a = first t + index, rows that are not market trades left out.
+    """
+    agg = collections.defaultdict(list)
+    single = collections.defaultdict(list)
+    first_t = {}
+    for path in paths:
+        for m in frames(path):
+            kind = m.get("e")
+            if kind == "aggTrade":
+                side = "sell" if m["m"] else "buy"
+                agg[m["s"]].append(make_trade(m["T"], m["a"], m["p"], m["q"], side))
+            elif kind == "trade" and m["X"] in COUNTED_X:
+                symbol = m["s"]
+                first_t.setdefault(symbol, m["t"])
+                ident = first_t[symbol] + len(single[symbol])
+                side = "sell" if m["m"] else "buy"
+                single[symbol].append(make_trade(m["T"], ident, m["p"], m["q"], side))
+    for symbol, rows in single.items():
+        agg.setdefault(symbol, rows)
+    return dict(agg)
+
+
+def distinct(trades):
+    """One copy per venue id, in set order (ts, id)."""
+    return sorted({t.id: t for t in trades}.values(), key=lambda t: (t.ts, t.id))
+
+
+# ---- printing --------------------------------------------------------------------------------
+
+
+def decimals_of(text):
+    """Decimals a text like a tickSize is written with, trailing zeros included."""
+    return len(text.split(".")[1]) if "." in text else 0
+
+
+def show(value, places):
+    """An exact decimal with `places` decimals, and more only where the value needs them."""
+    if value is None:
+        return ""
+    value = Fraction(value)
+    n = places
+    while (value * 10**n).denominator != 1:
+        n += 1
+        if n > 40:
+            raise ValueError(f"{value} is not a decimal")
+    return fixed(int(value * 10**n), n)
+
+
+def fixed(scaled, places):
+    sign, digits = ("-" if scaled < 0 else ""), str(abs(scaled)).rjust(places + 1, "0")
+    return sign + (digits[:-places] + "." + digits[-places:] if places else digits)
+
+
+def half_even_8(value):
+    """A rational rounded half-even to 8 places; '' for None. (round() of a Fraction is exact and
+    half-even.)"""
+    return "" if value is None else fixed(round(Fraction(value) * 10**8), 8)
+
+
+def sum_with_root_8(base, k, square):
+    """base + k * sqrt(square), rounded half-even to 8 places of the exact value."""
+    with decimal.localcontext() as ctx:
+        ctx.prec = 150
+        num, den = decimal.Decimal(square.numerator), decimal.Decimal(square.denominator)
+        root = (num / den).sqrt()
+        # A rational root could sit exactly on a half: take it as a fraction then. An irrational
+        # one never does, and 150 digits are far more than it needs to leave the half.
+        near = Fraction(int(num.sqrt()), int(den.sqrt())) if den.sqrt() != 0 else Fraction(0)
+        if near * near == square:
+            return half_even_8(base + k * near)
+        exact = decimal.Decimal(base.numerator) / decimal.Decimal(base.denominator) + k * root
+        out = exact.quantize(decimal.Decimal(1).scaleb(-8), rounding=decimal.ROUND_HALF_EVEN)
+        return format(out, "f")
+
+
+# ---- instrument ------------------------------------------------------------------------------
+
+
+class Units:
+    """Tick and step as the venue writes them: bins and printing follow from them."""
+
+    def __init__(self, tick, step, price_scale=None, qty_scale=None):
+        self.tick, self.step = tick, step
+        self.bin = Fraction(tick)
+        self.p_dec, self.q_dec = decimals_of(tick), decimals_of(step)
+        self.price_scale = self.p_dec + 2 if price_scale is None else price_scale
+        self.qty_scale = self.q_dec + 2 if qty_scale is None else qty_scale
+
+    def price(self, value):
+        return show(value, self.p_dec)
+
+    def qty(self, value):
+        return show(value, self.q_dec)
+
+    def bin_price(self, index):
+        return self.price(index * self.bin)
+
+
+# ---- one day ---------------------------------------------------------------------------------
+
+
+def day_of(ts):
+    return ts - ts % DAY_MS
+
+
+def day_name(start_ms):
+    import datetime
+
+    d = datetime.datetime(1970, 1, 1) + datetime.timedelta(milliseconds=start_ms)
+    return d.strftime("%Y-%m-%d")
+
+
+def profile_of(trades, units):
+    """{bin index: [volume, buy, sell, trades]}"""
+    bins = {}
+    for t in trades:
+        row = bins.setdefault(t.price // units.bin, [Fraction(0), Fraction(0), Fraction(0), 0])
+        row[0] += t.qty
+        row[1 if t.side == "buy" else 2] += t.qty
+        row[3] += 1
+    return bins
+
+
+def poc_of(bins):
+    return min(bins, key=lambda i: (-bins[i][0], i)) if bins else None
+
+
+def value_area_of(bins):
+    """(val, vah) bin indexes, straight from the definition; None without a trade."""
+    if not bins:
+        return None
+    lowest, highest = min(bins), max(bins)
+    volume = lambda i: bins[i][0] if i in bins else Fraction(0)
+    total = sum(row[0] for row in bins.values())
+    lo = hi = poc_of(bins)
+    area = volume(lo)
+    while 10 * area < 7 * total:
+        above = [i for i in (hi + 1, hi + 2) if i <= highest]
+        below = [i for i in (lo - 1, lo - 2) if i >= lowest]
+        if not above and not below:
+            raise AssertionError("the whole range holds less than 70 % of the volume")
+        up, down = sum(map(volume, above)), sum(map(volume, below))
+        if above and (not below or up > down):
+            hi, area = above[-1], area + up
+        else:
+            lo, area = below[-1], area + down
+    return lo, hi
+
+
+class Day:
+    """All metrics of one UTC day from its trades (distinct, any order)."""
+
+    def __init__(self, start_ms, trades, units):
+        self.start_ms, self.units = start_ms, units
+        self.trades = distinct(t for t in trades if day_of(t.ts) == start_ms)
+        ts = self.trades
+        self.n = len(ts)
+        self.sum_q = sum((t.qty for t in ts), Fraction(0))
+        self.sum_pq = sum((t.price * t.qty for t in ts), Fraction(0))
+        self.sum_ppq = sum((t.price * t.price * t.qty for t in ts), Fraction(0))
+        self.buy = sum((t.qty for t in ts if t.side == "buy"), Fraction(0))
+        self.sell = sum((t.qty for t in ts if t.side == "sell"), Fraction(0))
+        self.high = max((t.price for t in ts), default=None)
+        self.low = min((t.price for t in ts), default=None)
+        opening = [t.price for t in ts if OR_FROM_MS <= t.ts - start_ms < OR_TO_MS]
+        self.or_high, self.or_low = max(opening, default=None), min(opening, default=None)
+        early = [t for t in ts if t.ts - start_ms < OR_FROM_MS]
+        self.pre_buy = sum((t.qty for t in early if t.side == "buy"), Fraction(0))
+        self.pre_sell = sum((t.qty for t in early if t.side == "sell"), Fraction(0))
+        self.bins = profile_of(ts, units)
+        self.poc = poc_of(self.bins)
+        self.area = value_area_of(self.bins)
+
+    def levels(self):
+        """Derived values by field name, as text."""
+        u, have = self.units, self.n > 0
+        vwap = self.sum_pq / self.sum_q if have else None
+        out = {
+            "vwap": half_even_8(vwap),
+            "vwap_quote": half_even_8(self.sum_ppq / self.sum_pq) if have else "",
+            "poc": u.bin_price(self.poc) if have else "",
+            "poc_volume": u.qty(self.bins[self.poc][0]) if have else "",
+            "val": u.bin_price(self.area[0]) if have else "",
+            "vah": u.bin_price(self.area[1]) if have else "",
+            "high": u.price(self.high),
+            "low": u.price(self.low),
+            "range": u.price(self.high - self.low) if have else "",
+            "or_high": u.price(self.or_high),
+            "or_low": u.price(self.or_low),
+            "volume": u.qty(self.sum_q),
+            "buy_volume": u.qty(self.buy),
+            "sell_volume": u.qty(self.sell),
+            "delta": u.qty(self.buy - self.sell) if have else "",
+            "cd_pre": u.qty(self.pre_buy - self.pre_sell) if have else "",
+            "price": self.units.price(self.trades[-1].price) if have else "",
+        }
+        variance = self.sum_ppq / self.sum_q - vwap * vwap if have else None
+        out["sigma"] = sum_with_root_8(Fraction(0), 1, variance) if have else ""
+        for k in (1, 2, 3):
+            known = have and variance != 0
+            out[f"band_up_{k}"] = sum_with_root_8(vwap, k, variance) if known else ""
+            out[f"band_dn_{k}"] = sum_with_root_8(vwap, -k, variance) if known else ""
+        return out
+
+    def lots(self, value):
+        scaled = value * 10**self.units.qty_scale
+        assert scaled.denominator == 1
+        return int(scaled)
+
+    def profile_fields(self):
+        """:profile:<day>"""
+        u = self.units
+        return {
+            u.bin_price(i): f"{u.qty(v)} {u.qty(b)} {u.qty(s)} {n}"
+            for i, (v, b, s, n) in self.bins.items()
+        }
+
+    def footprint(self, count=20):
+        """Rows (bin price, volume, buy, sell, rank) of the largest bins."""
+        order = sorted(self.bins, key=lambda i: (-self.bins[i][0], i))[:count]
+        return [
+            (i * self.units.bin, *self.bins[i][:3], rank) for rank, i in enumerate(order, start=1)
+        ]
+
+
+# ---- coverage --------------------------------------------------------------------------------
+
+
+def holes_of(held):
+    """Missing id ranges between held ids, with their time: [(from_ms, to_ms, lo, hi)].
+
+    held: {id: ts}
+    """
+    ids = sorted(held)
+    out = []
+    for a1, a2 in zip(ids, ids[1:]):
+        if a2 != a1 + 1:
+            t1, t2 = held[a1], held[a2]
+            out.append((t1, max(t2, t1 + 1), a1 + 1, a2 - 1))
+    return out
+
+
+def coverage_of(held, start_ms, judged_to):
+    """(missing ms, [(from, to, state)]) of one day from the ids held; merged and clipped."""
+    judged_to = min(max(judged_to, start_ms), start_ms + DAY_MS)
+    missing = []
+    if held:
+        first_ts = held[min(held)]
+        missing.append((start_ms, min(first_ts, judged_to)))
+        missing += [(max(a, start_ms), min(b, judged_to)) for a, b, _, _ in holes_of(held)]
+    else:
+        missing.append((start_ms, judged_to))
+    merged = []
+    for a, b in sorted(m for m in missing if m[0] < m[1]):
+        if merged and a <= merged[-1][1]:
+            merged[-1][1] = max(merged[-1][1], b)
+        else:
+            merged.append([a, b])
+    spans, at = [], start_ms
+    for a, b in merged:
+        if at < a:
+            spans.append((at, a, "complete"))
+        spans.append((a, b, "missing"))
+        at = b
+    if at < judged_to:
+        spans.append((at, judged_to, "complete"))
+    return sum(b - a for a, b in merged), spans
+
+
+def fraction_8(missing, judged):
+    return "" if judged <= 0 else half_even_8(1 - Fraction(missing, judged))
+
+
+# ---- the whole of an instrument --------------------------------------------------------------
+
+
+class Market:
+    """Everything context and strategy store about one instrument, from the set of trades."""
+
+    def __init__(self, trades, units, also_held=()):
+        """also_held: (id, ts) of ids received and excluded on purpose."""
+        self.units = units
+        every = distinct(trades)
+        self.newest = max((t.ts for t in every), default=None)
+        self.cur_start = day_of(self.newest) if every else None
+        self.prev_start = self.cur_start - DAY_MS if every else None
+        # Trades older than the previous calendar day are refused.
+        self.trades = [t for t in every if t.ts >= self.prev_start]
+        self.held = {t.id: t.ts for t in self.trades}
+        self.held.update(dict(also_held))
+        self.cur = Day(self.cur_start, self.trades, units)
+        prev = Day(self.prev_start, self.trades, units)
+        self.prev = prev if prev.n else None
+
+    def coverage(self, day):
+        """(missing ms, spans, judged end) of self.cur or self.prev."""
+        to = self.newest if day is self.cur else day.start_ms + DAY_MS
+        missing, spans = coverage_of(self.held, day.start_ms, to)
+        return missing, spans, to
+
+    def opening_range_coverage(self):
+        """(fraction text, complete?)"""
+        start = self.cur.start_ms
+        lo, hi = start + OR_FROM_MS, min(start + OR_TO_MS, self.newest)
+        if hi <= lo:
+            return "", False
+        missing = sum(
+            max(0, min(b, hi) - max(a, lo))
+            for a, b, state in self.coverage(self.cur)[1]
+            if state == "missing"
+        )
+        return fraction_8(missing, hi - lo), missing == 0 and self.newest >= start + OR_TO_MS
+
+    def context(self):
+        """:context without the fields that describe the run."""
+        cur, prev = self.cur, self.prev
+        lv = cur.levels()
+        keep = (
+            "price vwap vwap_quote sigma poc vah val high low range cd_pre buy_volume sell_volume "
+            "or_high or_low"
+        ).split()
+        out = {name: lv[name] for name in keep}
+        out.update({name: value for name, value in lv.items() if name.startswith("band_")})
+        out["cumulative_delta"] = lv["delta"]
+        out["day"] = day_name(cur.start_ms)
+        out["prev_day"] = day_name(prev.start_ms) if prev else ""
+        out["price_ts_ms"] = str(cur.trades[-1].ts)
+        out["trades"] = str(cur.n)
+        plv = prev.levels() if prev else collections.defaultdict(str)
+        out.update(
+            pdh=plv["high"],
+            pdl=plv["low"],
+            vah_prev=plv["vah"],
+            val_prev=plv["val"],
+            poc_prev=plv["poc"],
+            vwap_prev=plv["vwap"],
+        )
+        missing, spans, to = self.coverage(cur)
+        out["coverage_today"] = fraction_8(missing, to - cur.start_ms)
+        out["missing_ms_today"] = str(missing)
+        out["holes_today"] = str(sum(1 for s in spans if s[2] == "missing"))
+        if prev:
+            missing, spans, to = self.coverage(prev)
+            out["coverage_prev"] = fraction_8(missing, to - prev.start_ms)
+            out["missing_ms_prev"] = str(missing)
+        else:
+            out["coverage_prev"] = ""
+        fraction, complete = self.opening_range_coverage()
+        out["coverage_or"], out["or_complete"] = fraction, "1" if complete else "0"
+        return out
+
+    def metrics(self):
+        """:metrics without its footprint, which is compared row by row."""
+        lv = self.cur.levels()
+        return {
+            "day": day_name(self.cur.start_ms),
+            "vwap": lv["vwap"],
+            "poc": lv["poc"],
+            "delta": lv["delta"],
+            "buy_volume": lv["buy_volume"],
+            "sell_volume": lv["sell_volume"],
+            "trade_count": str(self.cur.n),
+            "cumulative_volume": lv["volume"],
+        }
+
+    def candles(self, tf_ms):
+        """{bucket start: {field: int | Fraction | str}} of all buckets with a trade."""
+        buckets = collections.defaultdict(list)
+        for t in self.trades:
+            buckets[t.ts - t.ts % tf_ms].append(t)
+        return {start: candle_of(start, ts, self.units) for start, ts in buckets.items()}
+
+
+def candle_of(start, trades, units):
+    """One candle from its trades in set order."""
+    running, seen = Fraction(0), [Fraction(0)]
+    for t in trades:
+        running += t.qty if t.side == "buy" else -t.qty
+        seen.append(running)
+    buy = sum((t.qty for t in trades if t.side == "buy"), Fraction(0))
+    sell = sum((t.qty for t in trades if t.side == "sell"), Fraction(0))
+    sum_pq = sum(t.price * t.qty for t in trades)
+    prices = [t.price for t in trades]
+    return {
+        "timestamp": start,
+        "open": prices[0],
+        "high": max(prices),
+        "low": min(prices),
+        "close": prices[-1],
+        "volume": buy + sell,
+        "buy_volume": buy,
+        "sell_volume": sell,
+        "delta": buy - sell,
+        "min_delta": min(seen),
+        "max_delta": max(seen),
+        "trades": len(trades),
+        "vwap": Fraction(half_even_8(sum_pq / (buy + sell))),
+        "poc": poc_of(profile_of(trades, units)) * units.bin,
+        "sum_pq": sum_pq,
+        "first": f"{trades[0].ts}-{trades[0].id}",
+        "last": f"{trades[-1].ts}-{trades[-1].id}",
+    }
+
+
+def main(paths):
+    for symbol, trades in served(paths).items():
+        units = Units("0.10", "0.001")
+        market = Market(trades, units)
+        for day in filter(None, (market.prev, market.cur)):
+            missing, spans, _ = market.coverage(day)
+            print(f"{symbol} {day_name(day.start_ms)} trades {day.n} missing_ms {missing}")
+            for name, value in day.levels().items():
+                print(f"  {name:12} {value}")
+        print(f"  candles 1m {len(market.candles(60_000))}, 5m {len(market.candles(300_000))}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
