@@ -1,6 +1,8 @@
 #ifndef IO_HTTP_H
 #define IO_HTTP_H
-// HTTP client: libcurl multi on the loop. Proxy support through curl's usual variables.
+// HTTP client: libcurl multi on the loop. GET over http and https, HTTP errors are replies like
+// any other, redirects are not followed (a 3xx is the reply). Proxies by curl's usual variables,
+// except that loopback hosts are always reached directly.
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,7 +13,8 @@
 
 struct http;
 struct http *http_new(struct loop *l, const char *ca_file /* NULL = system */, size_t max_parallel);
-void http_free(struct http *h); // requests under way end with ERR_CLOSED
+// Requests under way end with ERR_CLOSED before it returns. Allowed inside on_done.
+void http_free(struct http *h);
 
 struct http_reply {
     int err;          // 0, or ERR_TIMEOUT / ERR_CLOSED / ERR_IO / ERR_LIMIT (body over max_body)
@@ -19,21 +22,24 @@ struct http_reply {
     long status;      // HTTP status when err == 0
     const char *body; // NUL-terminated, borrowed for the call
     size_t n;
-    bool simulated;           // X-Simulated: true
-    int64_t retry_after_s;    // -1 absent
-    int64_t used_weight;      // X-MBX-USED-WEIGHT-1M, -1 absent
-    int64_t sent_us, done_us; // wall clock
+    bool simulated;        // X-Simulated: true
+    int64_t retry_after_s; // -1 absent
+    int64_t used_weight;   // X-MBX-USED-WEIGHT-1M, -1 absent
+    int64_t sent_us; // wall clock just before the request left, the connection being up already
+    int64_t done_us; // wall clock when the last byte was here
 };
 struct http_req {
-    const char *url; // copied
-    int64_t timeout_ms;
-    size_t max_body;
+    const char *url;    // copied
+    int64_t timeout_ms; // for everything, waiting for a free connection included; 0 -> 10000
+    size_t max_body;    // bytes; 0 -> 1 MiB
     void (*on_done)(void *arg, const struct http_reply *r); // exactly once
     void *arg;
 };
 struct http_call;
-// NULL with e when it cannot even start.
+// NULL with e when it cannot even start (a bad URL). Never calls back before it returned. The call
+// is dead when on_done is entered.
 struct http_call *http_get(struct http *h, const struct http_req *q, struct err *e);
 void http_cancel(struct http_call *c); // on_done is not called
+size_t http_in_flight(const struct http *h);
 
 #endif
