@@ -13,8 +13,10 @@
 #include "common/io/loop.h"
 
 struct ws_ctx; // one per process
+// NULL with e when libwebsockets cannot start (its libuv plugin is a package of its own, or the CA
+// file is not readable).
 struct ws_ctx *ws_ctx_new(struct loop *l, const char *ca_file /* NULL = system */, struct err *e);
-void ws_ctx_free(struct ws_ctx *c); // closes every client first
+void ws_ctx_free(struct ws_ctx *c); // ws_close() of every client first; never inside a callback
 
 struct ws;
 struct ws_opts {
@@ -26,7 +28,8 @@ struct ws_opts {
     const char *user_agent;
     // Handshake done. simulated: the server answered "X-Simulated: true".
     void (*on_open)(void *arg, bool simulated);
-    // One whole text message; rx_us is the loop's wall clock when its first bytes were read.
+    // One whole message; p is not NUL-terminated and valid for the call; rx_us is the loop's wall
+    // clock when its first bytes were read.
     void (*on_message)(void *arg, const char *p, size_t n, int64_t rx_us);
     // A message over the limit was seen (n = bytes so far); on_close follows.
     void (*on_oversize)(void *arg, size_t n);
@@ -34,11 +37,14 @@ struct ws_opts {
     void (*on_close)(void *arg, const char *why);
     void *arg;
 };
-// NULL with e when the URL is bad. Never calls back before it returned.
+// NULL with e when the URL is bad. Never calls back before it returned. The name of the host is
+// looked up with the system's blocking resolver.
 struct ws *ws_connect(struct ws_ctx *c, const struct ws_opts *o, struct err *e);
 // Queues one text message (bounded: 64 messages, 1 MiB). 0, ERR_CLOSED, ERR_LIMIT.
 int ws_send(struct ws *w, const char *p, size_t n) MUST_CHECK;
-// Ends it; on_close is NOT called after this.
+// Ends it; on_close is NOT called after this. Allowed inside on_open, on_message, on_oversize. NULL
+// is fine.
 void ws_close(struct ws *w);
+bool ws_is_open(const struct ws *w);
 
 #endif
