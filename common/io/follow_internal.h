@@ -1,0 +1,83 @@
+#ifndef IO_FOLLOW_INTERNAL_H
+#define IO_FOLLOW_INTERNAL_H
+// What follow.c (states, loading, flushing) and follow_read.c (entries, reading back) share.
+
+#include "common/io/follow.h"
+
+struct redisReply;
+
+// A stream id as two numbers, for comparing.
+struct stream_pos {
+    uint64_t ms, seq;
+};
+// "" and anything that is no id count as 0-0.
+struct stream_pos stream_pos_of(const char *id);
+int stream_pos_cmp(struct stream_pos a, struct stream_pos b);
+
+enum follow_state {
+    FOLLOW_DOWN,      // the write link is not up
+    FOLLOW_WAIT,      // up; :instrument not there (or not usable) yet
+    FOLLOW_BACKOFF,   // up; waiting before the next load
+    FOLLOW_LOADING,   // the owner reads its state
+    FOLLOW_FOLLOWING, // entries flow
+    FOLLOW_FAILED,    // to be torn down by the reload timer
+};
+
+struct read_back; // one request, see follow_read.c
+
+struct follow {
+    struct follow_opts o;
+    enum follow_state state;
+    struct redis *w;
+    struct stream_reader *reader;
+    struct redis_tx *tx;
+    struct timer *check_timer, *flush_timer, *reload_timer;
+    struct backoff backoff;
+    char pos_key[KEY_MAX], trades_key[KEY_MAX], history_key[KEY_MAX], instrument_key[KEY_MAX];
+    char fail_why[160];
+
+    struct instrument ins; // with units; valid from LOADING on
+    int64_t clock_offset_ms;
+    char last_id[2][STREAM_ID_MAX];     // ends of the streams as of the last check; "" unknown
+    char trimmed[2][STREAM_ID_MAX];     // _trimmed_to_*; "" unknown
+    char skip_logged[2][STREAM_ID_MAX]; // trimmed id a skip was told for
+    char stored[2][STREAM_ID_MAX];      // positions in Redis as last read or written
+    char start[2][STREAM_ID_MAX];       // positions while LOADING
+    bool waiting_logged;
+    unsigned checks;
+
+    bool watched;  // pos_key is watched and unchanged: a transaction may go
+    bool inflight; // EXEC is awaited
+    bool dirty;    // something to flush
+    bool paused;   // reading held back until EXEC is answered
+    bool caught_up;
+    bool needs_backoff;               // the last load ended in a failed transaction
+    uint64_t flush_seq;               // transactions sent
+    uint64_t check_seq;               // flush_seq when the check under way was sent
+    char check_pos[2][STREAM_ID_MAX]; // what was read by then
+    int64_t last_flush_ms;
+    size_t unflushed;   // entries applied since the last transaction was sent
+    size_t in_reply[2]; // entries of the reply under way, per stream
+    struct instrument wait_ins;
+
+    bool draining;
+    void (*drained)(void *arg);
+    void *drained_arg;
+
+    struct read_back *rb_head, *rb_tail;
+    struct follow_stats st;
+    int64_t newest_rx_us;
+};
+
+#define FOLLOW_READ_COUNT 2000
+#define FOLLOW_MAX_UNFLUSHED 200000
+
+// Leaves the present state by way of DOWN; what is in memory is given up.
+void follow_fail(struct follow *f, const char *why);
+
+// follow_read.c
+void follow_on_entry(void *arg, size_t i, struct slice id, const struct slice *kv, size_t pairs);
+// All queued requests end with done(false).
+void follow_read_back_abort(struct follow *f);
+
+#endif
