@@ -66,7 +66,7 @@ static void allowed(const struct opt *row, struct buf *b)
         buf_adds(b, "true or false");
         break;
     case OPT_STR:
-        buf_addf(b, "text of %sat most %zu bytes", row->def && *row->def ? "1 to " : "",
+        buf_addf(b, "printable text of %s %zu bytes", row->def && *row->def ? "1 to" : "at most",
                  row->size - 1);
         break;
     case OPT_CHOICE:

@@ -6,7 +6,8 @@
 //
 // A value comes from, in rising order: default, environment NAME, file named by NAME_FILE (rows
 // marked secret), command-line flag. NAME and NAME_FILE together are an error. Anything invalid is
-// refused, never clamped; the message names variable, value and allowed range:
+// refused, never clamped (a variable that is set but empty counts as not set); the message names
+// variable, value and allowed range:
 //   MAX_QUEUE: '12x' is not a whole number from 100 to 10000000
 
 #include <stdbool.h>
@@ -64,7 +65,8 @@ void opt_result_release(struct opt_result *r);
 
 // Fills *out (all rows, defaults included). 0 or ERR_SYNTAX/ERR_RANGE with the message in e.
 // Secrets read are handed to log_add_secret(). argv as in main(); argv[0] is skipped. Flags take
-// "--name value" or "--name=value"; operands come last ("--" ends the flags).
+// "--name value" or "--name=value"; operands come last ("--" ends the flags). Whatever it returns,
+// *res is to be released. With --help or --print-options the environment is not looked at.
 int opt_load(const struct opt_table *t, void *out, opt_getenv_fn getenv_fn, void *getenv_arg,
              int argc, char **argv, struct opt_result *res, struct err *e) MUST_CHECK;
 

@@ -25,7 +25,7 @@ struct u512 {
 
 // *sum += p*p*q for p, q >= 0. False on overflow, and then *sum is unchanged. The hot one: inline.
 static inline bool u256_add_ppq(struct u256 *sum, uint64_t p, uint64_t q);
-static inline bool u128_add(u128 *sum, u128 v);
+static inline bool u128_add(u128 *sum, u128 v); // likewise *sum += v
 
 struct u256 u256_from(u128 v);
 bool u256_add(struct u256 *a, struct u256 b);       // a += b; false on overflow
@@ -43,15 +43,18 @@ void u512_divmod(struct u512 a, struct u512 d, struct u512 *q, struct u512 *r); 
 struct u512 u512_isqrt(struct u512 a); // floor of the square root
 bool u512_is_zero(struct u512 a);
 
-// Decimal text. `scale` puts a point: as dec_format() with min_places. Returns the length.
+// Decimal text. `scale` puts a point: as dec_format() with min_places. Returns the length. scale
+// and min_places are 0..60 here and below.
 size_t u256_format(char out[WIDE_TEXT], struct u256 v, int scale, int min_places);
 size_t u128_format(char out[WIDE_TEXT], u128 v, int scale, int min_places);
-// The inverse, exact: digits with at most `scale` decimals. 0 or ERR_*.
+// The inverse, exact: digits, a point only between digits, at most `scale` decimals other than 0.
+// 0 or ERR_*.
 int u256_parse(const char *s, size_t n, int scale, struct u256 *out) MUST_CHECK;
 int u128_parse(const char *s, size_t n, int scale, u128 *out) MUST_CHECK;
 
-// num/den as text, rounded half-even to `places` decimals, computed exactly: the one way a
-// derived number is printed. False (and out = "") when den is 0 or it does not fit 512 bits.
+// num/den as text with exactly `places` decimals (0..60), rounded half-even, computed exactly: the
+// one way a derived number is printed. False (and out = "") when den is 0 or it does not fit 512
+// bits.
 // The value printed is (num * 10^exp10) / den; exp10 may be negative (-60..60).
 bool ratio_format(char out[WIDE_TEXT], struct u512 num, struct u512 den, int exp10, int places);
 // sqrt(num)/den * 10^exp10 likewise, exact half-even of the real value.
@@ -62,7 +65,12 @@ bool sqrt_ratio_format(char out[WIDE_TEXT], struct u512 num, struct u512 den, in
 
 static inline bool u128_add(u128 *sum, u128 v)
 {
-    return !__builtin_add_overflow(*sum, v, sum);
+    u128 t;
+    if (__builtin_add_overflow(*sum, v, &t)) {
+        return false;
+    }
+    *sum = t;
+    return true;
 }
 
 static inline bool u256_add_ppq(struct u256 *sum, uint64_t p, uint64_t q)
