@@ -1,0 +1,309 @@
+#include "common/market/trade.h"
+
+#include <string.h>
+
+#include "common/base/decimal.h"
+#include "common/base/mem.h"
+
+// 9999-12-31T23:59:59.999Z: later times are garbage, and no sum of times can overflow below it.
+#define TS_MAX_MS INT64_C(253402300799999)
+
+const char *refusal_name(enum refusal r)
+{
+    switch (r) {
+    case REFUSE_NONE:
+        return "none";
+    case REFUSE_MALFORMED:
+        return "malformed";
+    case REFUSE_FOREIGN:
+        return "foreign";
+    case REFUSE_NEGATIVE:
+        return "negative";
+    case REFUSE_ZERO:
+        return "zero";
+    case REFUSE_ABSURD:
+        return "absurd";
+    case REFUSE_PRECISION:
+        return "precision";
+    case REFUSE_FUTURE:
+        return "future";
+    case REFUSE_TOO_OLD:
+        return "too_old";
+    case REFUSE_OVERSIZE:
+        return "oversize";
+    case REFUSE_EXCLUDED:
+        return "excluded";
+    case REFUSE_COUNT_:
+        break;
+    }
+    FATAL("refusal %d", (int)r);
+}
+
+static enum refusal number_from(struct slice s, int scale, int64_t *out)
+{
+    int rc = dec_parse(s.p, s.n, scale, out, NULL);
+    if (rc == 0) {
+        return *out > 0 ? REFUSE_NONE : *out < 0 ? REFUSE_NEGATIVE : REFUSE_ZERO;
+    }
+    // A negative number stays one however many decimals it has.
+    if (rc != ERR_SYNTAX && s.p[0] == '-') {
+        return REFUSE_NEGATIVE;
+    }
+    return rc == ERR_PRECISION  ? REFUSE_PRECISION
+           : rc == ERR_OVERFLOW ? REFUSE_ABSURD
+                                : REFUSE_MALFORMED;
+}
+
+enum refusal trade_set_numbers(struct trade *out, const struct instrument *ins, struct slice price,
+                               struct slice qty)
+{
+    enum refusal r = number_from(price, ins->price_scale, &out->price);
+    return r ? r : number_from(qty, ins->qty_scale, &out->qty);
+}
+
+static int i64_of(struct slice s, int64_t max, int64_t *out)
+{
+    int rc = parse_i64(s.p, s.n, out);
+    return rc ? rc : *out < 0 || *out > max ? ERR_RANGE : 0;
+}
+
+static int id_of(struct slice s, int64_t *out)
+{
+    return i64_of(s, INT64_MAX - 1, out);
+}
+
+static int ts_of(struct slice s, int64_t *out)
+{
+    return i64_of(s, TS_MAX_MS, out);
+}
+
+static int side_of(struct slice s, uint8_t *out)
+{
+    if (s.n == 3 && memcmp(s.p, "buy", 3) == 0) {
+        *out = SIDE_BUY;
+        return 0;
+    }
+    if (s.n == 4 && memcmp(s.p, "sell", 4) == 0) {
+        *out = SIDE_SELL;
+        return 0;
+    }
+    return ERR_SYNTAX;
+}
+
+static int numbers_of(const struct instrument *ins, struct slice price, struct slice qty,
+                      struct trade *out)
+{
+    switch (trade_set_numbers(out, ins, price, qty)) {
+    case REFUSE_NONE:
+        return 0;
+    case REFUSE_PRECISION:
+        return ERR_PRECISION;
+    case REFUSE_ABSURD:
+        return ERR_OVERFLOW;
+    case REFUSE_NEGATIVE:
+    case REFUSE_ZERO:
+        return ERR_RANGE;
+    case REFUSE_MALFORMED:
+    case REFUSE_FOREIGN:
+    case REFUSE_FUTURE:
+    case REFUSE_TOO_OLD:
+    case REFUSE_OVERSIZE:
+    case REFUSE_EXCLUDED:
+    case REFUSE_COUNT_:
+        break;
+    }
+    return ERR_SYNTAX;
+}
+
+// Values of the named fields. Writers keep the order of `names`, so the expected place is looked
+// at first. An absent field has p NULL; of two fields of one name the first counts.
+static void pick(const struct slice *kv, size_t pairs, const char *const *names, size_t n,
+                 struct slice *out)
+{
+    for (size_t f = 0; f < n; f++) {
+        out[f] = (struct slice){NULL, 0};
+        if (f < pairs && slice_eq(kv[2 * f], names[f])) {
+            out[f] = kv[2 * f + 1];
+            continue;
+        }
+        for (size_t i = 0; i < pairs; i++) {
+            if (slice_eq(kv[2 * i], names[f])) {
+                out[f] = kv[2 * i + 1];
+                break;
+            }
+        }
+    }
+}
+
+int trade_from_entry(const struct instrument *ins, struct slice entry_id, const struct slice *kv,
+                     size_t pairs, struct trade *out, int64_t *rx_us)
+{
+    static const char *const names[] = {"price", "qty", "side", "id", "rx_us"};
+    enum { PRICE, QTY, SIDE, ID, RX, N };
+    struct slice f[N];
+    struct trade t = {0};
+    int64_t entry_seq;
+    int64_t rx = 0;
+    int rc;
+    const char *dash = entry_id.n ? memchr(entry_id.p, '-', entry_id.n) : NULL;
+    if (!dash) {
+        return ERR_SYNTAX;
+    }
+    size_t head = (size_t)(dash - entry_id.p);
+    pick(kv, pairs, names, N, f);
+    if (!f[PRICE].p || !f[QTY].p || !f[SIDE].p || !f[ID].p) {
+        return ERR_SYNTAX;
+    }
+    if ((rc = ts_of((struct slice){entry_id.p, head}, &t.ts_ms)) ||
+        (rc = id_of((struct slice){dash + 1, entry_id.n - head - 1}, &entry_seq)) ||
+        (rc = id_of(f[ID], &t.id)) || (rc = side_of(f[SIDE], &t.side)) ||
+        (rc = numbers_of(ins, f[PRICE], f[QTY], &t)) ||
+        (f[RX].p && (rc = i64_of(f[RX], INT64_MAX, &rx)))) {
+        return rc;
+    }
+    if (t.id != entry_seq) {
+        return ERR_SYNTAX;
+    }
+    *out = t;
+    if (rx_us) {
+        *rx_us = rx;
+    }
+    return 0;
+}
+
+const char *history_kind_name(enum history_kind k)
+{
+    switch (k) {
+    case HISTORY_GAP:
+        return "gap";
+    case HISTORY_TRADES:
+        return "trades";
+    case HISTORY_LOST:
+        return "lost";
+    }
+    FATAL("history kind %d", (int)k);
+}
+
+static int64_t lines_in(struct slice data)
+{
+    int64_t n = 0;
+    const char *p = data.p;
+    const char *end = data.n ? data.p + data.n : data.p;
+    while (p < end) {
+        const char *nl = memchr(p, '\n', (size_t)(end - p));
+        n++;
+        p = nl ? nl + 1 : end;
+    }
+    return n;
+}
+
+int history_from_entry(const struct slice *kv, size_t pairs, struct history *out, struct err *e)
+{
+    static const char *const names[] = {"kind",   "from_id", "to_id", "from_ms", "to_ms",
+                                        "source", "reason",  "n",     "data"};
+    enum { KIND, FROM_ID, TO_ID, FROM_MS, TO_MS, SOURCE, REASON, COUNT, DATA, N };
+    struct slice f[N];
+    struct history h = {0};
+    pick(kv, pairs, names, N, f);
+    for (size_t i = 0; i < N; i++) {
+        if (!f[i].p) {
+            if (i == DATA || i == REASON || i == SOURCE) {
+                f[i] = (struct slice){"", 0};
+                continue;
+            }
+            return err_set(e, ERR_SYNTAX, "field %s is missing", names[i]);
+        }
+    }
+    if (slice_eq(f[KIND], "gap")) {
+        h.kind = HISTORY_GAP;
+    } else if (slice_eq(f[KIND], "trades")) {
+        h.kind = HISTORY_TRADES;
+    } else if (slice_eq(f[KIND], "lost")) {
+        h.kind = HISTORY_LOST;
+    } else {
+        return err_set(e, ERR_SYNTAX, "field kind is none of gap, trades, lost");
+    }
+    if (id_of(f[FROM_ID], &h.from_id) || id_of(f[TO_ID], &h.to_id) || h.from_id > h.to_id) {
+        return err_set(e, ERR_SYNTAX, "fields from_id, to_id are not a range of ids");
+    }
+    if (ts_of(f[FROM_MS], &h.from_ms) || ts_of(f[TO_MS], &h.to_ms)) {
+        return err_set(e, ERR_SYNTAX, "fields from_ms, to_ms are not times");
+    }
+    if (i64_of(f[COUNT], INT64_MAX, &h.n)) {
+        return err_set(e, ERR_SYNTAX, "field n is not a count");
+    }
+    if (!str_copyn(h.source, sizeof h.source, f[SOURCE].p, f[SOURCE].n) ||
+        !str_copyn(h.reason, sizeof h.reason, f[REASON].p, f[REASON].n)) {
+        return err_set(e, ERR_SYNTAX, "field source or reason is too long");
+    }
+    int64_t lines = lines_in(f[DATA]);
+    if (h.kind == HISTORY_TRADES && lines != h.n) {
+        return err_set(e, ERR_SYNTAX, "field n says %lld trades, data has %lld", (long long)h.n,
+                       (long long)lines);
+    }
+    h.data = f[DATA];
+    *out = h;
+    return 0;
+}
+
+static int line_trade(const struct history *h, const struct instrument *ins, struct slice line,
+                      struct trade *out)
+{
+    // ts id price qty side seq; the seq may be empty, the blank before it stays.
+    struct slice word[6];
+    size_t n = 0;
+    const char *p = line.p;
+    const char *end = line.p + line.n;
+    while (n < 5) {
+        const char *blank = p < end ? memchr(p, ' ', (size_t)(end - p)) : NULL;
+        if (!blank) {
+            return ERR_SYNTAX;
+        }
+        word[n++] = (struct slice){p, (size_t)(blank - p)};
+        p = blank + 1;
+    }
+    word[5] = (struct slice){p, (size_t)(end - p)};
+    int64_t seq;
+    struct trade t = {0};
+    int rc;
+    if ((rc = ts_of(word[0], &t.ts_ms)) || (rc = id_of(word[1], &t.id)) ||
+        (rc = numbers_of(ins, word[2], word[3], &t)) || (rc = side_of(word[4], &t.side)) ||
+        (word[5].n > 0 && (rc = i64_of(word[5], INT64_MAX, &seq)))) {
+        return rc;
+    }
+    if (t.id < h->from_id || t.id > h->to_id) {
+        return ERR_RANGE;
+    }
+    *out = t;
+    return 0;
+}
+
+int history_next(const struct history *h, const struct instrument *ins, size_t *pos,
+                 struct trade *out)
+{
+    if (*pos >= h->data.n) {
+        return 0;
+    }
+    const char *p = h->data.p + *pos;
+    size_t left = h->data.n - *pos;
+    const char *nl = memchr(p, '\n', left);
+    size_t n = nl ? (size_t)(nl - p) : left;
+    *pos += nl ? n + 1 : n;
+    int rc = line_trade(h, ins, (struct slice){p, n}, out);
+    return rc ? rc : 1;
+}
+
+void history_add_line(struct buf *data, int64_t ts_ms, int64_t id, const char *price,
+                      const char *qty, enum side side, const char *seq)
+{
+    buf_add_i64(data, ts_ms);
+    buf_addc(data, ' ');
+    buf_add_i64(data, id);
+    buf_addc(data, ' ');
+    buf_adds(data, price);
+    buf_addc(data, ' ');
+    buf_adds(data, qty);
+    buf_adds(data, side == SIDE_BUY ? " buy " : " sell ");
+    buf_adds(data, seq);
+    buf_addc(data, '\n');
+}
