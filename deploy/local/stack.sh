@@ -9,13 +9,14 @@
 # STACK_SECONDS are over), then ends everything it started, in order, and waits for it. Each program
 # is a process group of its own, so Ctrl-C reaches this script alone and the services are drained.
 # Settings are the services' own environment variables; REPLAY="FILE..." and REPLAY_SPEED play a
-# recording in the demo.
+# recording in the demo. STACK_DIR holds data and logs (build), BIN the programs (build/bin).
 
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 BIN=${BIN:-build/bin}
 MODE=${1:-}
-RUN_DIR=$PWD/build/$MODE
+DATA=${STACK_DIR:-$PWD/build}
+RUN_DIR=$DATA/$MODE
 
 die() {
     echo "stack: $*" >&2
@@ -76,7 +77,7 @@ end_all() { # folder of pid files
 }
 
 stop_mode() { # demo|run
-    local dir=$PWD/build/$1/pid i
+    local dir=$DATA/$1/pid i
     [ -d "$dir" ] || return 1
     local found=1
     if alive "$dir/stack"; then
@@ -266,7 +267,7 @@ if [ "$MODE" = demo ]; then
 else
     echo "  Exchange  ${BINANCE_WS_BASE_URL:-wss://fstream.binance.com} (live)"
 fi
-printf '  Logs      build/%s/log/*.log\n  Ctrl-C ends everything.\n\n' "$MODE"
+printf '  Logs      %s/log/*.log\n  Ctrl-C ends everything.\n\n' "${RUN_DIR#"$PWD"/}"
 
 # ---- one line a second ---------------------------------------------------------------------------
 

@@ -296,7 +296,16 @@ class Stack:
         status, _, body = http(f"http://127.0.0.1:{self.api_port}{path}", timeout, headers)
         return status, json.loads(body, parse_float=str)
 
-    def control(self, path, seconds=5):
-        status, _, body = http(f"http://127.0.0.1:{self.control_port}{path}", seconds, data=b"")
-        assert status == 200, f"control {path}: {status} {body}"
+    def fault(self, kind, **params):
+        """A fault of the venue on command, through exchange-sim's control port."""
+        query = "&".join(f"{k}={v}" for k, v in params.items())
+        url = f"http://127.0.0.1:{self.control_port}/{kind}" + (f"?{query}" if query else "")
+        status, _, body = http(url, 5, data=b"")
+        assert status == 200, f"{kind} {params}: {status} {body}"
         return body
+
+    def service_metrics(self, name):
+        """{'metric{labels}': value} of a service's own /metrics."""
+        _, _, body = http(f"http://127.0.0.1:{self.procs[name].health_port}/metrics")
+        rows = (line.rsplit(" ", 1) for line in body.splitlines() if line[:1] not in ("", "#"))
+        return {k: float(v) for k, v in rows}

@@ -1,0 +1,102 @@
+"""`make demo` behind make: the script that runs the stack natively and shows a line a second."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import unittest
+
+import recordings
+from stack import BIN, ROOT, http, wait_for
+
+SCRIPT = ROOT / "deploy" / "local" / "stack.sh"
+PORTS = ("BACKEND_PORT", "COLLECTOR_HTTP_PORT", "CONTEXT_HTTP_PORT", "STRATEGY_HTTP_PORT",
+         "API_HTTP_PORT", "SIM_PORT", "SIM_CONTROL_PORT")
+
+
+class Demo(unittest.TestCase):
+    def start(self, folder, **env):
+        base = {k: os.environ[k] for k in ("PATH", "HOME") if k in os.environ}
+        base.update({name: "0" for name in PORTS}, STACK_DIR=folder, BIN=str(BIN), **env)
+        # A pipe, not a terminal, as under a service manager.
+        return subprocess.Popen([str(SCRIPT), "demo"], stdin=subprocess.DEVNULL, text=True, env=base,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    def read_until(self, p, pattern, lines):
+        for line in p.stdout:
+            lines.append(line)
+            found = re.search(pattern, line)
+            if found:
+                return found
+        self.fail(f"no {pattern!r} in:\n{''.join(lines)[-3000:]}")
+
+    def left_running(self, folder):
+        out = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/environ", "rb") as f:
+                    if f"STACK_DIR={folder}\0".encode() in f.read():
+                        out.append(pid)
+            except OSError:
+                pass
+        return out
+
+    def run_demo(self, end, **env):
+        with tempfile.TemporaryDirectory(prefix="bc4-demo-") as folder:
+            p = self.start(folder, **env)
+            lines = []
+            try:
+                port = self.read_until(p, r"REST +http://127\.0\.0\.1:(\d+)/health", lines).group(1)
+                found = self.read_until(
+                    p, r"^ SIMULATED +(\S+ \S+)  binance:BTCUSDT  price [\d.]+  vwap [\d.]+  poc "
+                    r"[\d.]+  va [\d.]+-[\d.]+  delta -?[\d.]+  trades [\d,]+  (off|london|overlap)  "
+                    r"(PRECISE|IMPRECISE)", lines)
+                self.assertRegex(found.group(1), r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$")
+                status, _, body = http(f"http://127.0.0.1:{port}/levels")
+                self.assertEqual(status, 200)
+                self.assertIn("VWAP", body)
+                code = end(p, folder)
+                self.assertEqual(code, 0, "".join(lines) + p.stdout.read())
+                wait_for(lambda: not self.left_running(folder), 5,
+                         lambda: f"everything ended; left {self.left_running(folder)}")
+            finally:
+                if p.poll() is None:
+                    p.send_signal(signal.SIGTERM)
+                    p.wait(30)
+                p.stdout.close()
+        return lines
+
+    def test_generated_market_and_ctrl_c(self):
+        def interrupt(p, _):
+            p.send_signal(signal.SIGINT)
+            p.stdout.read()
+            return p.wait(40)
+
+        self.run_demo(interrupt)
+
+    def test_recording_and_stop(self):
+        def stop(p, folder):
+            env = dict(os.environ, STACK_DIR=folder)
+            out = subprocess.run([str(SCRIPT), "stop"], env=env, capture_output=True, text=True,
+                                 check=True, timeout=60).stdout
+            self.assertIn("stopped: demo", out)
+            p.stdout.read()
+            return p.wait(40)
+
+        lines = self.run_demo(stop, REPLAY=" ".join(recordings.TWO.paths), REPLAY_SPEED="max")
+        self.assertIn("2024-0", "".join(lines))
+
+    def test_port_taken(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken, \
+                tempfile.TemporaryDirectory(prefix="bc4-demo-") as folder:
+            port = taken.getsockname()[1]
+            base = {k: os.environ[k] for k in ("PATH", "HOME") if k in os.environ}
+            base.update({name: "0" for name in PORTS}, STACK_DIR=folder, BIN=str(BIN))
+            base["BACKEND_PORT"] = str(port)
+            done = subprocess.run([str(SCRIPT), "demo"], env=base, capture_output=True, text=True,
+                                  timeout=30, check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(f"port {port} (BACKEND_PORT) is taken", done.stderr)
+            self.assertIn("BACKEND_PORT=", done.stderr)
