@@ -127,6 +127,31 @@ help: ## This list
 clean: ## Remove everything that was built
 	rm -rf $(BASE_B)
 
+# ---- packages, unit tests -----------------------------------------------------------------------
+
+.PHONY: deps
+deps: ## Install what is missing on this machine (apt-get, with sudo when not root)
+	@deploy/local/deps.sh
+
+# Of the plain programs those that say "// helper: ..." on line 2 are no tests of their own, and
+# those that say "// tsan: yes" there run a second time under ThreadSanitizer.
+plain_saying = $(foreach f,$(PLAIN_SRC),$(if $(shell sed -n '2{/^\/\/ $(1)/p}' $(f)),$(f)))
+PLAIN_TESTS := $(filter-out $(call plain_saying,helper:),$(PLAIN_SRC))
+TSAN_TESTS := $(call plain_saying,tsan: yes)
+
+only = $(if $(ONLY),$(foreach t,$(1),$(if $(findstring $(ONLY),$(t)),$(t))),$(1))
+
+.PHONY: test-unit tsan-bins
+tsan-bins: $(TSAN_TESTS:tests/%.c=$(B)/tests/%)
+# ONLY=word: only binaries with that word in their path. FILTER=suite/test: Criterion's own filter.
+test-unit: unit-bins ## Unit tests of every module (ONLY=word, FILTER=suite/test)
+ifneq ($(TSAN_TESTS),)
+	@$(MAKE) --no-print-directory SAN=thread COV= BASE_B=$(BASE_B) tsan-bins
+endif
+	@tests/run_unit.sh $(B)/test-unit --unit $(call only,$(UNIT_BINS)) \
+	  --plain $(call only,$(PLAIN_TESTS:tests/%.c=$(B)/tests/%)) \
+	  --tsan $(call only,$(TSAN_TESTS:tests/%.c=$(BASE_B)/san-thread$(if $(CLANG),/clang)/tests/%))
+
 # ---- whole-system tests, demo, bench ------------------------------------------------------------
 
 # A test picks the binaries of its own build: SAN=... and friends reach them through BC4_BIN.

@@ -147,7 +147,7 @@ Test(log, the_17th_secret_is_not_taken_and_nothing_breaks)
     struct capture c;
     start(&c, LOG_INFO);
     for (int i = 0; i < 40; i++) {
-        char s[16];
+        char s[24];
         snprintf(s, sizeof s, "secret%02d", i);
         log_add_secret(s);
         log_add_secret(s);
