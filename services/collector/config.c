@@ -1,0 +1,194 @@
+#include "services/collector/config.h"
+
+#include <string.h>
+
+#include "common/base/decimal.h"
+#include "common/base/str.h"
+
+#define F(member) FIELD(struct config, member)
+
+static const char *const sources[] = {"binance_ws", "bybit", "bybit_connector", "hft_connector",
+                                      NULL};
+static const char *const trade_streams[] = {"aggTrade", "trade", NULL};
+static const char *const levels[] = {"ERROR", "WARN", "WARNING", "INFO", "DEBUG", NULL};
+
+static const struct opt rows[] = {
+    {"SYMBOL", NULL, OPT_STR, F(symbol), .def = "BTCUSDT",
+     .text = "Contract to follow when SYMBOLS is empty."},
+    {"SYMBOLS", NULL, OPT_STR, F(symbols), .def = "",
+     .text = "Contracts to follow, comma separated, `venue:SYMBOL` or `SYMBOL`."},
+    {"DATA_SOURCE", NULL, OPT_CHOICE, F(data_source), .def = "binance_ws", .choices = sources,
+     .text = "Where market data comes from; this build offers binance_ws."},
+    {"REDIS_URL", NULL, OPT_STR, F(redis_url), .def = "redis://127.0.0.1:6379/0", .secret = true,
+     .text = "`redis://[user:pass@]host:port/db` or `unix:///path`."},
+    {"COLLECTOR_INSTANCE", NULL, OPT_STR, F(instance), .def = "",
+     .text = "Name in logs and health keys; empty means the venue."},
+    {"LOG_LEVEL", NULL, OPT_CHOICE, F(log_level), .def = "INFO", .choices = levels,
+     .text = "Least important level that is logged."},
+    {"COLLECTOR_HTTP_HOST", NULL, OPT_STR, F(http_host), .def = "127.0.0.1",
+     .text = "Address of /health, /ready and /metrics."},
+    {"COLLECTOR_HTTP_PORT", NULL, OPT_INT, F(http_port), .min = 0, .max = 65535, .def = "8101",
+     .text = "Port of /health, /ready and /metrics; 0 picks a free one."},
+    {"BINANCE_WS_BASE_URL", NULL, OPT_STR, F(ws_base), .def = "wss://fstream.binance.com",
+     .text = "Scheme and host of the WebSocket; the routes are added."},
+    {"BINANCE_REST_BASE_URL", NULL, OPT_STR, F(rest_base), .def = "https://fapi.binance.com",
+     .text = "Scheme and host of REST: exchangeInfo and the clock."},
+    {"BINANCE_API_TIMEOUT", NULL, OPT_INT, F(api_timeout_s), .min = 1, .max = 300, .def = "30",
+     .unit = "s", .text = "Longest wait for one REST answer."},
+    {"BINANCE_TRADE_STREAM", NULL, OPT_CHOICE, F(trade_stream), .def = "aggTrade",
+     .choices = trade_streams,
+     .text = "aggTrade, or trade: the undocumented single fills of the /public route."},
+    {"TLS_CA_FILE", NULL, OPT_STR, F(ca_file), .def = "",
+     .text = "CA certificates for https and wss; empty means the system's."},
+    {"PROFILE_TICK_SIZE", NULL, OPT_DEC, F(tick), .def = "0.1",
+     .text = "Tick size where the venue tells none."},
+    {"MAX_QUEUE", NULL, OPT_INT, F(max_queue), .min = 100, .max = 10000000, .def = "5000",
+     .unit = "trades",
+     .text = "Trades of one instrument that wait for Redis; what does not fit "
+             "becomes a declared gap."},
+    {"RESEND_RING_SEC", NULL, OPT_INT, F(ring_sec), .min = 1, .max = 3600, .def = "30", .unit = "s",
+     .text = "How long stored trades are kept to be sent again after Redis lost them."},
+    {"RESEND_RING_MAX", NULL, OPT_INT, F(ring_max), .min = 100, .max = 10000000, .def = "100000",
+     .unit = "trades", .text = "Most trades of one instrument kept for that (112 bytes each)."},
+    {"COLLECTOR_BATCH", NULL, OPT_INT, F(batch), .min = 1, .max = 4096, .def = "256",
+     .unit = "commands", .text = "Commands per batch; two batches are in flight at most."},
+    {"STREAM_RETENTION_HOURS", NULL, OPT_INT, F(retention_h), .min = 1, .max = 8760, .def = "48",
+     .unit = "h", .text = "Age, against the newest entry, at which stream entries are trimmed."},
+    {"TRIM_INTERVAL_MS", NULL, OPT_INT, F(trim_ms), .min = 100, .max = 3600000, .def = "60000",
+     .unit = "ms", .text = "How often the streams are trimmed at least."},
+    {"TRIM_ENTRIES", NULL, OPT_INT, F(trim_entries), .min = 100, .max = 100000000, .def = "100000",
+     .unit = "entries", .text = "Entries after which they are trimmed earlier."},
+    {"WS_MAX_FRAME_BYTES", NULL, OPT_INT, F(frame_bytes), .min = 1024, .max = 67108864,
+     .def = "1048576", .unit = "bytes", .text = "A larger message closes the socket."},
+    {"TRADES_SILENCE_MS", NULL, OPT_INT, F(silence_ms), .min = 100, .max = 3600000, .def = "30000",
+     .unit = "ms",
+     .text = "Least deadline of the trade stream; 20 median gaps where that is longer."},
+    {"RECONNECT_MIN_MS", NULL, OPT_INT, F(reconnect_min_ms), .min = 10, .max = 60000, .def = "1000",
+     .unit = "ms", .text = "First pause before a reconnect to the venue; doubles."},
+    {"RECONNECT_MAX_MS", NULL, OPT_INT, F(reconnect_max_ms), .min = 10, .max = 600000,
+     .def = "32000", .unit = "ms", .text = "Longest pause before a reconnect to the venue."},
+    {"DEDUP_WINDOW_MIN", NULL, OPT_INT, F(window_min), .min = 1, .max = 1440, .def = "10",
+     .unit = "min", .text = "How far back ids are held in memory; older ones are asked of Redis."},
+    {"CLOCK_CHECK_SEC", NULL, OPT_INT, F(clock_check_s), .min = 1, .max = 86400, .def = "600",
+     .unit = "s", .text = "How often the venue's clock is measured."},
+    {"COLLECTOR_DRAIN_MS", NULL, OPT_INT, F(drain_ms), .min = 100, .max = 60000, .def = "2000",
+     .unit = "ms", .text = "Longest time to flush the queue after SIGTERM."},
+    {"COLLECTOR_RESET", "--reset", OPT_BOOL, F(reset), .def = "false",
+     .text = "Delete every key of the instruments, then leave."},
+    {"DEPTH_INTERVAL_MS", NULL, OPT_OLD,
+     .text = "order book updates are not part of this build's feed"},
+    {"DEPTH_SNAPSHOT_LIMIT", NULL, OPT_OLD,
+     .text = "order book snapshots are not part of this build's feed"},
+    {"CONNECTOR_NAME", NULL, OPT_OLD, .text = "this build has no pluggable connector"},
+    {"CONNECTOR_POLL_INTERVAL_MS", NULL, OPT_OLD, .text = "feeds are pushed, nothing is polled"},
+    {"CONNECTOR_PAPER_TRADING", NULL, OPT_OLD, .text = "the collector sends no orders"},
+    {"BYBIT_WS_BASE_URL", NULL, OPT_OLD, .text = "this build has no Bybit feed"},
+    {"BYBIT_CONNECTOR_CONFIG_FILE", NULL, OPT_OLD, .text = "this build has no Bybit feed"},
+    {"BYBIT_CONNECTOR_TESTNET", NULL, OPT_OLD, .text = "this build has no Bybit feed"},
+};
+
+const struct opt_table config_table = {
+    .program = "collector",
+    .summary = "Exchange feed to normalized trades on Redis streams.",
+    .rows = rows,
+    .n = sizeof rows / sizeof rows[0],
+};
+
+// Each element of a comma separated list of instruments.
+static int add_symbols(struct config *c, const char *name, const char *list, struct err *e)
+{
+    for (const char *p = list; *p != '\0';) {
+        const size_t n = strcspn(p, ",");
+        struct instrument ins;
+        if (instrument_parse(p, n, VENUE_BINANCE, &ins, e) != 0) {
+            return err_prefix(e, "%s", name);
+        }
+        if (ins.venue != VENUE_BINANCE) {
+            return err_set(e, ERR_RANGE, "%s: '%s' needs the %s feed; this build offers binance",
+                           name, ins.name, venue_name(ins.venue));
+        }
+        bool known = false;
+        for (size_t i = 0; i < c->n; i++) {
+            known = known || strcmp(c->ins[i].name, ins.name) == 0;
+        }
+        if (!known && c->n == CONFIG_INSTRUMENTS) {
+            return err_set(e, ERR_LIMIT, "%s: more than %d instruments", name, CONFIG_INSTRUMENTS);
+        }
+        if (!known) {
+            c->ins[c->n++] = ins;
+        }
+        p += n + (p[n] == ',' ? 1 : 0);
+    }
+    return 0;
+}
+
+static void cut_end(char *s, const char *ending)
+{
+    if (str_ends(s, ending)) {
+        s[strlen(s) - strlen(ending)] = '\0';
+    }
+}
+
+static bool has_scheme(const char *s, const char *a, const char *b)
+{
+    return (str_starts(s, a) && strlen(s) > strlen(a)) ||
+           (str_starts(s, b) && strlen(s) > strlen(b));
+}
+
+static int check_urls(struct config *c, struct err *e)
+{
+    if (!has_scheme(c->ws_base, "wss://", "ws://")) {
+        return err_set(e, ERR_SYNTAX, "BINANCE_WS_BASE_URL: '%.80s' is not ws://host or wss://host",
+                       c->ws_base);
+    }
+    if (!has_scheme(c->rest_base, "https://", "http://")) {
+        return err_set(e, ERR_SYNTAX,
+                       "BINANCE_REST_BASE_URL: '%.80s' is not http://host or https://host",
+                       c->rest_base);
+    }
+    cut_end(c->rest_base, "/");
+    cut_end(c->ws_base, "/");
+    c->ws_ending_cut = str_ends(c->ws_base, "/ws") || str_ends(c->ws_base, "/stream");
+    cut_end(c->ws_base, "/ws");
+    cut_end(c->ws_base, "/stream");
+    return redis_url_parse(c->redis_url, &c->redis, e) == 0 ? 0 : err_prefix(e, "REDIS_URL");
+}
+
+static int check_tick(const struct config *c, struct err *e)
+{
+    int64_t v;
+    int places;
+    if (dec_parse(c->tick, strlen(c->tick), DEC_MAX_SCALE, &v, &places) != 0 || v <= 0) {
+        return err_set(e, ERR_RANGE,
+                       "PROFILE_TICK_SIZE: '%s' is not a number above 0 with at most %d decimals",
+                       c->tick, DEC_MAX_SCALE);
+    }
+    return 0;
+}
+
+int config_check(void *values, struct err *e)
+{
+    struct config *c = values;
+    c->n = 0;
+    if (strcmp(c->data_source, "binance_ws") != 0) {
+        return err_set(e, ERR_RANGE, "DATA_SOURCE: '%s' is not in this build; it offers binance_ws",
+                       c->data_source);
+    }
+    if (c->reconnect_max_ms < c->reconnect_min_ms) {
+        return err_set(e, ERR_RANGE, "RECONNECT_MAX_MS: %lld is less than RECONNECT_MIN_MS",
+                       (long long)c->reconnect_max_ms);
+    }
+    const bool list = c->symbols[0] != '\0';
+    int rc = add_symbols(c, list ? "SYMBOLS" : "SYMBOL", list ? c->symbols : c->symbol, e);
+    if (rc == 0) {
+        rc = check_urls(c, e);
+    }
+    if (rc == 0) {
+        rc = check_tick(c, e);
+    }
+    c->single_fills = strcmp(c->trade_stream, "trade") == 0;
+    if (c->instance[0] == '\0') {
+        str_copy(c->instance, sizeof c->instance, venue_name(c->ins[0].venue));
+    }
+    return rc;
+}

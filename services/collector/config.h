@@ -1,0 +1,37 @@
+#ifndef COLLECTOR_CONFIG_H
+#define COLLECTOR_CONFIG_H
+// The option table of the collector and the struct it fills.
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/opt.h"
+#include "common/io/redis.h"
+#include "common/market/instrument.h"
+
+#define CONFIG_INSTRUMENTS 64
+
+struct config {
+    char symbol[64], symbols[2048], data_source[24], redis_url[512];
+    char instance[64], log_level[16], http_host[64];
+    int64_t http_port;
+    char ws_base[256], rest_base[256], trade_stream[16], ca_file[256], tick[24];
+    int64_t api_timeout_s, max_queue, ring_sec, ring_max, retention_h, frame_bytes, batch;
+    int64_t silence_ms, reconnect_min_ms, reconnect_max_ms, window_min, clock_check_s;
+    int64_t trim_ms, trim_entries, drain_ms;
+    bool reset;
+
+    // Made by config_check():
+    struct redis_url redis;
+    struct instrument ins[CONFIG_INSTRUMENTS];
+    size_t n;
+    bool single_fills;  // trade_stream is "trade"
+    bool ws_ending_cut; // ws_base ended in /ws or /stream
+};
+
+extern const struct opt_table config_table;
+
+// Rules across options; fills what stands at the end of the struct. ERR_* names the variable.
+int config_check(void *values, struct err *e);
+
+#endif

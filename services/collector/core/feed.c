@@ -1,0 +1,178 @@
+#include "services/collector/core/feed.h"
+
+#include <string.h>
+
+// Later than this a time can only be garbage: 2286-11-20. Also keeps sums far from overflow.
+#define TS_MAX_MS INT64_C(9999999999999)
+
+void feed_init(struct feed *f, const struct instrument *ins, const struct feed_opts *o)
+{
+    memset(f, 0, sizeof *f);
+    f->o = *o;
+    f->ins = *ins;
+    f->newest_id = -1;
+    idset_init(&f->held, o->max_spans);
+}
+
+void feed_release(struct feed *f)
+{
+    idset_release(&f->held);
+}
+
+void feed_set_units(struct feed *f, const struct instrument *ins)
+{
+    f->ins = *ins;
+    f->has_units = true;
+}
+
+static void note_newest(struct feed *f, int64_t id, int64_t ts_ms)
+{
+    if (id > f->newest_id) {
+        f->newest_id = id;
+        f->newest_ms = ts_ms;
+    }
+}
+
+void feed_seed(struct feed *f, int64_t id, int64_t ts_ms)
+{
+    idset_add(&f->held, id, ts_ms);
+    note_newest(f, id, ts_ms);
+}
+
+void feed_seed_range(struct feed *f, int64_t lo, int64_t hi, int64_t t_lo, int64_t t_hi)
+{
+    idset_add_range(&f->held, lo, hi, t_lo, t_hi);
+    note_newest(f, hi, t_hi);
+}
+
+static void refuse(struct feed *f, enum refusal why, struct feed_out *out)
+{
+    f->refused[why]++;
+    out->verdict = FEED_REFUSED;
+    out->why = why;
+}
+
+static bool is_known_exec(struct slice x)
+{
+    return x.n == 0 || slice_eq(x, "MARKET") || slice_eq(x, "RPI");
+}
+
+// Decimals after the point as they stand in the text; -1 for a spelling with an exponent.
+static int decimals_of(struct slice s)
+{
+    const char *point = memchr(s.p, '.', s.n);
+    if (memchr(s.p, 'e', s.n) != NULL || memchr(s.p, 'E', s.n) != NULL) {
+        return -1;
+    }
+    return point == NULL ? 0 : (int)(s.p + s.n - point - 1);
+}
+
+// A venue that describes no instrument: tick from the configuration, quantity scale from the wire.
+static bool units_from_wire(struct feed *f, const struct frame *fr)
+{
+    const int decimals = decimals_of(fr->qty);
+    struct instrument ins = f->ins;
+    if (decimals < 0 || decimals > 10 ||
+        instrument_set_units(&ins, f->o.fallback_tick, "", decimals, NULL) != 0) {
+        return false;
+    }
+    feed_set_units(f, &ins);
+    return true;
+}
+
+static enum refusal check(struct feed *f, const struct frame *fr, int64_t rx_us,
+                          const struct feed_clock *clock, struct feed_out *out)
+{
+    if (fr->kind != f->o.subscribed || fr->market != 1 || !slice_eq(fr->symbol, f->ins.symbol)) {
+        return REFUSE_FOREIGN;
+    }
+    if (fr->trade_ms <= 0 || fr->trade_ms > TS_MAX_MS || fr->event_ms > TS_MAX_MS ||
+        fr->price.n > 23 || fr->qty.n > 23) {
+        return REFUSE_ABSURD;
+    }
+    if (!f->has_units) {
+        if (!units_from_wire(f, fr)) {
+            return REFUSE_PRECISION;
+        }
+        out->new_units = true;
+    }
+    const enum refusal why = trade_set_numbers(&out->trade, &f->ins, fr->price, fr->qty);
+    if (why != REFUSE_NONE) {
+        return why;
+    }
+    if (clock->known && fr->trade_ms > rx_us / 1000 + clock->offset_ms + FEED_FUTURE_MS) {
+        return REFUSE_FUTURE;
+    }
+    return REFUSE_NONE;
+}
+
+void feed_begin(struct feed *f)
+{
+    f->new_link = true;
+}
+
+static void find_gap(struct feed *f, const struct frame *fr, struct feed_out *out)
+{
+    if (f->newest_id < 0 || fr->id <= f->newest_id + 1) {
+        return;
+    }
+    out->gap = true;
+    out->gap_from = f->newest_id + 1;
+    out->gap_to = fr->id - 1;
+    out->gap_from_ms = f->newest_ms;
+    out->gap_to_ms = fr->trade_ms;
+    out->gap_reason = !f->live ? "restart" : f->new_link ? "reconnect" : "jump";
+    f->gaps++;
+    f->gap_ids += (uint64_t)(out->gap_to - out->gap_from) + 1;
+}
+
+void feed_on_trade(struct feed *f, const struct frame *fr, int64_t rx_us,
+                   const struct feed_clock *clock, struct feed_out *out)
+{
+    memset(out, 0, sizeof *out);
+    f->frames++;
+    const enum refusal why = check(f, fr, rx_us, clock, out);
+    if (why != REFUSE_NONE) {
+        refuse(f, why, out);
+        return;
+    }
+    out->trade.ts_ms = fr->trade_ms;
+    out->trade.id = fr->id;
+    out->trade.side = fr->maker ? SIDE_SELL : SIDE_BUY;
+    out->trade.flags = 0;
+    if (slice_eq(fr->exec, "RPI")) {
+        out->trade.flags = TRADE_RPI;
+    }
+    find_gap(f, fr, out);
+    f->live = true;
+    f->new_link = false;
+    if (!idset_add(&f->held, fr->id, fr->trade_ms)) {
+        f->duplicates++;
+        out->verdict = FEED_DUPLICATE;
+        return;
+    }
+    out->late = fr->id < f->newest_id;
+    f->late += out->late ? 1 : 0;
+    note_newest(f, fr->id, fr->trade_ms);
+    f->last_rx_us = rx_us;
+    if (!is_known_exec(fr->exec)) {
+        f->excluded++;
+        f->refused[REFUSE_EXCLUDED]++;
+        out->verdict = FEED_EXCLUDED;
+        out->why = REFUSE_EXCLUDED;
+        return;
+    }
+    if (fr->trade_ms > f->last_ts_ms) {
+        f->last_ts_ms = fr->trade_ms;
+    }
+    f->trades++;
+    out->verdict = FEED_TRADE;
+    if ((f->trades & 4095) == 0) {
+        idset_prune(&f->held, f->newest_ms - f->o.window_ms);
+    }
+}
+
+void feed_dropped(struct feed *f, const struct trade *t)
+{
+    idset_remove(&f->held, t->id, t->ts_ms);
+}

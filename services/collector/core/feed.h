@@ -1,0 +1,85 @@
+#ifndef COLLECTOR_FEED_H
+#define COLLECTOR_FEED_H
+// The trade stream of one instrument: a decoded frame and its receive time in, a verdict out.
+//
+// Continuity is judged by the venue's id alone (the ids of the fills inside an aggregate skip now
+// and then). An id above the newest plus one declares the ids between as a gap, before the trade
+// itself; an id held already is a copy; an id below the newest that is not held is late and counts.
+// Which ids are held is known for a recent window; older than that Redis is asked by the writer.
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/market/idset.h"
+#include "common/market/instrument.h"
+#include "common/market/trade.h"
+#include "services/collector/core/frame.h"
+
+#define FEED_FUTURE_MS 60000 // a trade may be this far ahead of the corrected receive time
+
+struct feed_opts {
+    enum frame_kind subscribed; // FRAME_AGG_TRADE or FRAME_TRADE: their ids are two number ranges
+    int64_t window_ms;          // ids older than this are forgotten
+    size_t max_spans;           // intervals of held ids
+    const char *fallback_tick;  // where the venue tells none
+};
+
+// What is known about the venue's clock. offset = venue - local.
+struct feed_clock {
+    bool known; // measured, and it ran like ours while it was measured
+    int64_t offset_ms;
+};
+
+enum feed_verdict {
+    FEED_REFUSED,   // why
+    FEED_IGNORED,   // not a trade: an acknowledgement, an event nobody asked for
+    FEED_DUPLICATE, // held already
+    FEED_TRADE,     // trade is to be stored
+    FEED_EXCLUDED,  // its id is held, the trade does not count
+};
+
+struct feed_out {
+    enum feed_verdict verdict;
+    enum refusal why;
+    bool late;      // below the newest id
+    bool gap;       // declare [gap_from, gap_to] first
+    bool new_units; // the scales became known by this very frame
+    int64_t gap_from, gap_to, gap_from_ms, gap_to_ms;
+    const char *gap_reason;
+    struct trade trade;
+};
+
+struct feed {
+    struct feed_opts o;
+    struct instrument ins;
+    bool has_units; // scales and bin of `ins` are set
+    struct idset held;
+    int64_t newest_id;  // -1 = none
+    int64_t newest_ms;  // its time
+    int64_t last_ts_ms; // of the newest trade accepted, 0 = none
+    int64_t last_rx_us;
+    bool live;     // the first frame of this process was taken
+    bool new_link; // nothing was taken from this socket yet
+    // counters
+    uint64_t frames, trades, gaps, gap_ids, duplicates, late, excluded;
+    uint64_t refused[REFUSE_COUNT_];
+};
+
+void feed_init(struct feed *f, const struct instrument *ins, const struct feed_opts *o);
+void feed_release(struct feed *f);
+// Scales as the venue (or what is stored) tells them.
+void feed_set_units(struct feed *f, const struct instrument *ins);
+// An id that is stored already; in any order, before the first frame.
+void feed_seed(struct feed *f, int64_t id, int64_t ts_ms);
+void feed_seed_range(struct feed *f, int64_t lo, int64_t hi, int64_t t_lo, int64_t t_hi);
+
+// A new socket: a jump at its first frame is the reconnect's.
+void feed_begin(struct feed *f);
+// One frame. rx_us: wall clock, not corrected. fr is a trade kind of this instrument's symbol.
+void feed_on_trade(struct feed *f, const struct frame *fr, int64_t rx_us,
+                   const struct feed_clock *clock, struct feed_out *out);
+// The trade was not kept after all: its id counts as missing, and may come again.
+void feed_dropped(struct feed *f, const struct trade *t);
+
+#endif

@@ -1,0 +1,196 @@
+#include "services/collector/io/app.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/base/mem.h"
+
+#define TICK_MS 1000
+#define FEED_SPANS 1024
+#define CLAIM_SPANS 4096
+
+// ---- Redis link --------------------------------------------------------------------------------
+
+static void on_up(void *arg)
+{
+    struct app *a = arg;
+    if (a->cfg->reset) {
+        keyspace_reset(a);
+    } else {
+        keyspace_load(a);
+    }
+}
+
+static void on_down(void *arg, const char *why)
+{
+    struct app *a = arg;
+    (void)why; // told by the link itself
+    writer_down(a);
+    for (size_t i = 0; i < a->n; i++) {
+        keyspace_forget(&a->lane[i]);
+    }
+}
+
+// ---- order of things ---------------------------------------------------------------------------
+
+static void open_lanes(struct app *a)
+{
+    for (size_t i = 0; i < a->n; i++) {
+        keyspace_open(&a->lane[i]);
+    }
+}
+
+void app_keyspace_ready(struct app *a)
+{
+    if (a->venue == NULL) {
+        a->venue = venue_new(a);
+        venue_start(a->venue);
+    }
+    open_lanes(a);
+}
+
+void app_venue_ready(struct app *a)
+{
+    open_lanes(a);
+    if (!a->draining) {
+        socket_start(a->socket);
+    }
+}
+
+void app_simulated(struct app *a, bool simulated, const char *said_by)
+{
+    if (a->has_simulated) {
+        if (a->simulated != simulated) {
+            char why[160];
+            str_fmt(why, sizeof why, "the venue's %s says it is %s, before it said the opposite",
+                    said_by, simulated ? "simulated" : "real");
+            service_fail(a->service, "simulated_contradiction", why);
+        }
+        return;
+    }
+    a->has_simulated = true;
+    a->simulated = simulated;
+    log_ev(LOG_INFO, "venue_kind", F_BOOL("simulated", simulated), F_STR("said_by", said_by));
+    for (size_t i = 0; i < a->n; i++) {
+        struct lane *l = &a->lane[i];
+        if (l->loaded && l->has_stored && l->stored.simulated != simulated) {
+            keyspace_refuse(l, "its keys hold another kind of market (simulated against real)");
+            return;
+        }
+    }
+    open_lanes(a);
+}
+
+// ---- time --------------------------------------------------------------------------------------
+
+static void on_tick(void *arg)
+{
+    struct app *a = arg;
+    const int64_t mono_ms = loop_mono_ms(a->loop);
+    for (size_t i = 0; i < a->n; i++) {
+        struct lane *l = &a->lane[i];
+        outbox_tick(&l->outbox, mono_ms);
+        hist_tick(&l->ack_us, mono_ms);
+        hist_tick(&l->latency_ms, mono_ms);
+        keyspace_trim(l, mono_ms);
+    }
+    if (!a->draining) {
+        socket_tick(a->socket, mono_ms);
+    }
+    writer_pump(a);
+}
+
+static void on_pump(void *arg)
+{
+    writer_pump(arg);
+}
+
+void app_drain(void *arg)
+{
+    struct app *a = arg;
+    a->draining = true;
+    socket_stop(a->socket);
+    for (size_t i = 0; i < a->n; i++) {
+        outbox_settle(&a->lane[i].outbox, true);
+    }
+    writer_pump(a);
+}
+
+// ---- life --------------------------------------------------------------------------------------
+
+static void lane_init(struct app *a, struct lane *l, const struct instrument *ins)
+{
+    const struct config *c = a->cfg;
+    const struct feed_opts feed = {.subscribed = c->single_fills ? FRAME_TRADE : FRAME_AGG_TRADE,
+                                   .window_ms = c->window_min * 60000,
+                                   .max_spans = FEED_SPANS,
+                                   .fallback_tick = c->tick};
+    const struct outbox_opts outbox = {.max_queue = (size_t)c->max_queue,
+                                       .ring_max = (size_t)c->ring_max,
+                                       .ring_ms = c->ring_sec * 1000,
+                                       .batch = (size_t)c->batch};
+    l->app = a;
+    l->trimmed_mono_ms = loop_mono_ms(a->loop);
+    feed_init(&l->feed, ins, &feed);
+    outbox_init(&l->outbox, ins, &outbox);
+    silence_init(&l->silence, c->silence_ms);
+    hist_init(&l->ack_us, loop_mono_ms(a->loop));
+    hist_init(&l->latency_ms, loop_mono_ms(a->loop));
+    idset_init(&l->claims, CLAIM_SPANS);
+    idset_init(&l->on_stream, CLAIM_SPANS);
+}
+
+int app_start(struct app *a, const struct config *cfg, struct loop *loop, struct service *s,
+              struct err *e)
+{
+    memset(a, 0, sizeof *a);
+    a->cfg = cfg;
+    a->loop = loop;
+    a->service = s;
+    a->n = cfg->n;
+    a->lane = xcalloc(a->n, sizeof *a->lane);
+    for (size_t i = 0; i < a->n; i++) {
+        lane_init(a, &a->lane[i], &cfg->ins[i]);
+    }
+    a->socket = socket_new(a, e);
+    if (a->socket == NULL) {
+        return e->code;
+    }
+    if (cfg->ws_ending_cut) {
+        log_ev(LOG_WARN, "url_ending_cut", F_STR("BINANCE_WS_BASE_URL", cfg->ws_base));
+    }
+    a->tick = timer_new(loop, on_tick, a);
+    a->pump = timer_new(loop, on_pump, a);
+    const struct redis_opts redis = {.loop = loop,
+                                     .url = cfg->redis,
+                                     .name = "collector/write",
+                                     .on_up = on_up,
+                                     .on_down = on_down,
+                                     .arg = a};
+    a->redis = redis_new(&redis);
+    if (!cfg->reset) {
+        service_set_redis(s, a->redis);
+    }
+    timer_every(a->tick, TICK_MS);
+    return 0;
+}
+
+void app_stop(struct app *a)
+{
+    socket_free(a->socket);
+    venue_free(a->venue);
+    if (a->redis != NULL) {
+        service_set_redis(a->service, NULL);
+        redis_free(a->redis);
+    }
+    timer_free(a->tick);
+    timer_free(a->pump);
+    for (size_t i = 0; i < a->n; i++) {
+        feed_release(&a->lane[i].feed);
+        outbox_release(&a->lane[i].outbox);
+        idset_release(&a->lane[i].claims);
+        idset_release(&a->lane[i].on_stream);
+    }
+    free(a->lane);
+}

@@ -1,0 +1,141 @@
+#ifndef COLLECTOR_APP_H
+#define COLLECTOR_APP_H
+// The collector's shell: one Redis link, one socket to the venue, one lane per instrument. Each
+// file of io/ owns one library; this header is what they share.
+//
+//   Redis up -> keyspace read -> exchangeInfo, clock -> :instrument -> socket open -> frames
+//
+// A lane writes nothing before three things are known: what its keyspace holds, whether the venue
+// is a simulated one, and the units of its numbers.
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/err.h"
+#include "common/base/json.h"
+#include "common/io/http.h"
+#include "common/io/loop.h"
+#include "common/io/redis.h"
+#include "common/io/service.h"
+#include "common/io/ws.h"
+#include "common/market/idset.h"
+#include "services/collector/config.h"
+#include "services/collector/core/exinfo.h"
+#include "services/collector/core/feed.h"
+#include "services/collector/core/hist.h"
+#include "services/collector/core/outbox.h"
+#include "services/collector/core/silence.h"
+#include "services/collector/core/vclock.h"
+
+struct app;
+
+// Does the first trade of this process continue what is stored?
+enum fence {
+    FENCE_WAITING, // for that trade
+    FENCE_ASKED,   // it lies below the tip: the stream is asked for it
+    FENCE_PASSED,
+};
+
+struct lane {
+    struct app *app;
+    struct feed feed;
+    struct outbox outbox;
+    struct silence silence;
+    struct hist ack_us, latency_ms;
+
+    // what the keyspace holds; read anew with each link
+    int loading; // replies still to come
+    bool loaded, has_stored;
+    struct instrument stored;
+    bool has_tip;
+    int64_t tip_id, tip_ms;
+    struct idset claims;    // ids that :history tells of, from the first reading
+    struct idset on_stream; // ids of the newest part of :trades, from the first reading
+    bool seeded;            // that first reading is done
+
+    enum fence fence;
+    bool has_first;
+    int64_t first_id, first_ms;
+
+    bool described; // exchangeInfo told the units
+    char raw[EXINFO_RAW_MAX + 1];
+    bool writing, written; // :instrument, on this link
+    bool opened_before;    // the outbox was open on an earlier link
+
+    // trimming
+    int64_t trimmed_mono_ms;
+    uint64_t trimmed_at_stored;
+    int64_t history_newest_ms;
+    bool trimming, trim_again;
+};
+
+struct venue_rest;    // io/venue.c: exchangeInfo and the clock
+struct market_socket; // io/socket.c: the WebSocket
+
+struct app {
+    const struct config *cfg;
+    struct loop *loop;
+    struct service *service;
+    struct redis *redis;
+    struct venue_rest *venue;
+    struct market_socket *socket;
+    struct timer *tick, *pump;
+    struct lane *lane; // cfg->n
+    size_t n;
+
+    bool has_simulated, simulated;
+    struct feed_clock clock;
+    bool clock_measured; // an offset is known, steady or not
+    bool draining;
+
+    // of the socket as a whole, no instrument to blame
+    uint64_t malformed, foreign, oversize, ignored, reconnects;
+};
+
+// ---- io/app.c ----
+// 0, or ERR_* before anything was started.
+int app_start(struct app *a, const struct config *cfg, struct loop *loop, struct service *s,
+              struct err *e) MUST_CHECK;
+void app_stop(struct app *a);
+void app_drain(void *arg); // service_opts.on_drain
+// What an HTTP answer or a handshake said. The first one counts, the others have to agree.
+void app_simulated(struct app *a, bool simulated, const char *said_by);
+void app_keyspace_ready(struct app *a); // every lane is loaded
+void app_venue_ready(struct app *a);    // exchangeInfo was read, or there is none
+
+// ---- io/keyspace.c ----
+void keyspace_load(struct app *a);    // after each login
+void keyspace_forget(struct lane *l); // the link died
+void keyspace_open(struct lane *l);   // writes :instrument and opens the outbox, once possible
+void keyspace_first_trade(struct lane *l, int64_t id, int64_t ts_ms);
+void keyspace_note_clock(struct lane *l); // stores the measured offset
+void keyspace_refuse(struct lane *l, const char *why);
+void keyspace_trim(struct lane *l, int64_t mono_ms);
+// --reset: deletes every key of the instruments, then ends the service.
+void keyspace_reset(struct app *a);
+
+// ---- io/writer.c ----
+void writer_pump(struct app *a);
+void writer_down(struct app *a);
+
+// ---- io/venue.c ----
+struct venue_rest *venue_new(struct app *a);
+void venue_free(struct venue_rest *v);
+void venue_start(struct venue_rest *v);
+void venue_check_clock(struct venue_rest *v);
+
+// ---- io/socket.c ----
+struct market_socket *socket_new(struct app *a, struct err *e);
+void socket_free(struct market_socket *s);
+void socket_start(struct market_socket *s);
+void socket_stop(struct market_socket *s); // for good
+void socket_tick(struct market_socket *s, int64_t mono_ms);
+bool socket_is_open(const struct market_socket *s);
+
+// ---- io/report.c ----
+void report_health(void *arg, struct jw *w);
+void report_ready(void *arg, char *why, size_t size);
+void report_metrics(void *arg, struct buf *out);
+
+#endif

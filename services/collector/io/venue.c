@@ -1,0 +1,220 @@
+// REST of the venue: what the contracts are (exchangeInfo, once at start) and how its clock stands
+// to ours. A venue that knows neither is fine: then units come from the configuration and the wire,
+// and the offset stays unknown.
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "services/collector/io/app.h"
+
+#define INFO_TRIES 4
+#define INFO_PAUSE_MS 250
+#define INFO_MAX_BODY ((size_t)32 << 20)
+#define TIME_MAX_BODY 4096
+#define TIME_PAUSE_MS 100
+#define UNSTEADY_CHECK_S 30
+
+struct venue_rest {
+    struct app *app;
+    struct http *http;
+    struct http_call *info, *time;
+    struct timer *retry, *clock;
+    int tries;
+    bool ready;
+    struct vclock samples;
+};
+
+static void ask_info(void *arg);
+static void ask_time(void *arg);
+
+// ---- exchangeInfo ------------------------------------------------------------------------------
+
+static void go_on(struct venue_rest *v)
+{
+    if (!v->ready) {
+        v->ready = true;
+        app_venue_ready(v->app);
+    }
+}
+
+static bool read_lane(struct lane *l, const struct http_reply *r, struct exinfo *info)
+{
+    struct instrument ins = l->feed.ins;
+    struct err e = {0};
+    const int rc = exinfo_find(r->body, r->n, &ins, info, &e);
+    if (rc == 1) {
+        l->described = true;
+        str_copy(l->raw, sizeof l->raw, info->raw);
+        feed_set_units(&l->feed, &ins);
+        return true;
+    }
+    if (rc == 0) {
+        char why[120];
+        str_fmt(why, sizeof why, "%s is not a symbol of this venue", l->feed.ins.name);
+        service_fail(l->app->service, "symbol_unknown", why);
+        return false;
+    }
+    log_ev(LOG_WARN, "exchange_info_unusable", F_STR("sym", l->feed.ins.name),
+           F_STR("why", e.text));
+    return true;
+}
+
+static void on_info(void *arg, const struct http_reply *r)
+{
+    struct venue_rest *v = arg;
+    struct app *a = v->app;
+    v->info = NULL;
+    const bool answered = r->err == 0 && r->status < 500 && r->status != 429;
+    if (!answered && ++v->tries < INFO_TRIES) {
+        int64_t pause_ms = INFO_PAUSE_MS << (2 * v->tries);
+        if (r->err == 0 && r->retry_after_s > 0) {
+            pause_ms = r->retry_after_s * 1000;
+        }
+        log_ev(LOG_WARN, "exchange_info_failed", F_STR("why", r->err != 0 ? r->why : "status"),
+               F_INT("status", r->status), F_INT("retry_ms", pause_ms));
+        timer_start(v->retry, pause_ms);
+        return;
+    }
+    if (r->err != 0 || r->status != 200) {
+        log_ev(LOG_WARN, "exchange_info_absent", F_STR("why", r->err != 0 ? r->why : "status"),
+               F_INT("status", r->status), F_STR("tick", a->cfg->tick));
+        go_on(v);
+        return;
+    }
+    app_simulated(a, r->simulated, "exchangeInfo");
+    struct exinfo *info = xcalloc(1, sizeof *info);
+    for (size_t i = 0; i < a->n; i++) {
+        if (!read_lane(&a->lane[i], r, info)) {
+            break;
+        }
+    }
+    free(info);
+    go_on(v);
+}
+
+static struct http_call *get(struct venue_rest *v, const char *path, size_t max_body,
+                             void (*done)(void *arg, const struct http_reply *r))
+{
+    char url[512];
+    struct err e = {0};
+    str_fmt(url, sizeof url, "%s%s", v->app->cfg->rest_base, path);
+    const struct http_req q = {.url = url,
+                               .timeout_ms = v->app->cfg->api_timeout_s * 1000,
+                               .max_body = max_body,
+                               .on_done = done,
+                               .arg = v};
+    struct http_call *call = http_get(v->http, &q, &e);
+    if (call == NULL) {
+        log_ev(LOG_ERROR, "request_impossible", F_STR("path", path), F_STR("why", e.text));
+    }
+    return call;
+}
+
+static void ask_info(void *arg)
+{
+    struct venue_rest *v = arg;
+    v->info = get(v, "/fapi/v1/exchangeInfo", INFO_MAX_BODY, on_info);
+    if (v->info == NULL) {
+        go_on(v);
+    }
+}
+
+// ---- clock -------------------------------------------------------------------------------------
+
+static void measured(struct venue_rest *v)
+{
+    struct app *a = v->app;
+    bool steady;
+    const int64_t offset_ms = vclock_offset_ms(&v->samples, &steady);
+    const bool changed = !a->clock_measured || steady != a->clock.known;
+    a->clock = (struct feed_clock){.known = steady, .offset_ms = offset_ms};
+    a->clock_measured = true;
+    if (changed) {
+        log_ev(LOG_INFO, "venue_clock", F_INT("offset_ms", offset_ms), F_BOOL("steady", steady));
+    }
+    if (offset_ms > VCLOCK_ALARM_MS || offset_ms < -VCLOCK_ALARM_MS) {
+        log_ev(LOG_WARN, "venue_clock_far", F_INT("offset_ms", offset_ms));
+    }
+    for (size_t i = 0; i < a->n; i++) {
+        keyspace_note_clock(&a->lane[i]);
+    }
+    const int64_t next_s = !steady && a->cfg->clock_check_s > UNSTEADY_CHECK_S
+                               ? UNSTEADY_CHECK_S
+                               : a->cfg->clock_check_s;
+    vclock_clear(&v->samples);
+    timer_start(v->clock, next_s * 1000);
+}
+
+static void on_time(void *arg, const struct http_reply *r)
+{
+    struct venue_rest *v = arg;
+    int64_t venue_ms;
+    struct err e = {0};
+    v->time = NULL;
+    if (r->err != 0 || r->status != 200 || exinfo_server_time(r->body, r->n, &venue_ms, &e) != 0) {
+        // What was known before stays; a clock never measured stays unknown.
+        vclock_clear(&v->samples);
+        timer_start(v->clock, v->app->cfg->clock_check_s * 1000);
+        log_ev(LOG_INFO, "venue_clock_unread", F_STR("why", r->err != 0 ? r->why : e.text),
+               F_INT("status", r->status));
+        return;
+    }
+    app_simulated(v->app, r->simulated, "time");
+    if (vclock_add(&v->samples, r->sent_us, r->done_us, venue_ms)) {
+        measured(v);
+    } else {
+        timer_start(v->clock, TIME_PAUSE_MS);
+    }
+}
+
+static void ask_time(void *arg)
+{
+    struct venue_rest *v = arg;
+    if (v->time == NULL) {
+        v->time = get(v, "/fapi/v1/time", TIME_MAX_BODY, on_time);
+    }
+}
+
+void venue_check_clock(struct venue_rest *v)
+{
+    if (v->time == NULL && v->samples.n == 0) {
+        ask_time(v);
+    }
+}
+
+// ---- life --------------------------------------------------------------------------------------
+
+struct venue_rest *venue_new(struct app *a)
+{
+    struct venue_rest *v = xcalloc(1, sizeof *v);
+    v->app = a;
+    v->http = http_new(a->loop, a->cfg->ca_file[0] != '\0' ? a->cfg->ca_file : NULL, 4);
+    v->retry = timer_new(a->loop, ask_info, v);
+    v->clock = timer_new(a->loop, ask_time, v);
+    return v;
+}
+
+void venue_start(struct venue_rest *v)
+{
+    ask_info(v);
+    ask_time(v);
+}
+
+void venue_free(struct venue_rest *v)
+{
+    if (v == NULL) {
+        return;
+    }
+    if (v->info != NULL) {
+        http_cancel(v->info);
+    }
+    if (v->time != NULL) {
+        http_cancel(v->time);
+    }
+    timer_free(v->retry);
+    timer_free(v->clock);
+    http_free(v->http);
+    free(v);
+}

@@ -1,0 +1,140 @@
+// The write side: asks each lane's outbox for commands, sends them over the one link to Redis and
+// tells it what came back. Nothing waits here: at most two batches per instrument are in flight,
+// the rest stays in the outbox.
+
+#include <hiredis/hiredis.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "services/collector/io/app.h"
+
+#define REFUSED_LOG 120
+
+// "<ms>-<seq>".
+static bool parse_entry_id(const char *s, size_t n, int64_t *ms, int64_t *seq)
+{
+    const char *dash = memchr(s, '-', n);
+    return dash != NULL && parse_i64(s, (size_t)(dash - s), ms) == 0 &&
+           parse_i64(dash + 1, (size_t)(s + n - dash - 1), seq) == 0;
+}
+
+static bool field_is(const struct redisReply *fields, const char *name, int64_t value)
+{
+    for (size_t i = 0; i + 1 < fields->elements; i += 2) {
+        const struct redisReply *k = fields->element[i], *v = fields->element[i + 1];
+        int64_t found;
+        if (k->type == REDIS_REPLY_STRING && strcmp(k->str, name) == 0) {
+            return v->type == REDIS_REPLY_STRING && parse_i64(v->str, v->len, &found) == 0 &&
+                   found == value;
+        }
+    }
+    return false;
+}
+
+// Does XRANGE show the entry that was asked for? For :history its range is compared too: after a
+// loss another entry may have got the same id.
+static enum outbox_answer read_lookup(const struct lane *l, const struct redisReply *r,
+                                      enum outbox_op op)
+{
+    if (r->type != REDIS_REPLY_ARRAY) {
+        return ANSWER_AWAY;
+    }
+    if (r->elements == 0) {
+        return ANSWER_ABSENT;
+    }
+    if (op == OP_LOOKUP) {
+        return ANSWER_FOUND;
+    }
+    const struct redisReply *entry = r->element[0];
+    int64_t from, to;
+    outbox_expected_range(&l->outbox, &from, &to);
+    if (entry->type != REDIS_REPLY_ARRAY || entry->elements != 2 ||
+        entry->element[1]->type != REDIS_REPLY_ARRAY) {
+        return ANSWER_ABSENT;
+    }
+    return field_is(entry->element[1], "from_id", from) && field_is(entry->element[1], "to_id", to)
+               ? ANSWER_FOUND
+               : ANSWER_ABSENT;
+}
+
+static enum outbox_answer read_error(struct lane *l, const struct redisReply *r, enum outbox_op op)
+{
+    if (op == OP_TRADE && redis_classify(r) == REDIS_E_ID) {
+        return ANSWER_ID_REFUSED;
+    }
+    char why[REFUSED_LOG];
+    str_copyn(why, sizeof why, r->str, r->len);
+    log_ev(LOG_WARN, "redis_refused_write", F_STR("sym", l->feed.ins.name), F_STR("why", why));
+    return ANSWER_AWAY;
+}
+
+static void on_answer(struct redis *r, const struct redisReply *reply, void *arg)
+{
+    struct lane *l = arg;
+    struct app *a = l->app;
+    int64_t ms = 0, seq = 0, sent_us;
+    size_t commands;
+    (void)r;
+    if (reply == NULL) {
+        return; // writer_down() takes everything back
+    }
+    const enum outbox_op op = outbox_expected(&l->outbox);
+    enum outbox_answer answer;
+    if (reply->type == REDIS_REPLY_ERROR) {
+        answer = read_error(l, reply, op);
+    } else if (op == OP_LOOKUP || op == OP_HISTORY_LOOKUP) {
+        answer = read_lookup(l, reply, op);
+    } else if (op == OP_HISTORY && (reply->type != REDIS_REPLY_STRING ||
+                                    !parse_entry_id(reply->str, reply->len, &ms, &seq))) {
+        answer = ANSWER_AWAY;
+    } else {
+        answer = ANSWER_STORED;
+    }
+    if (outbox_answer(&l->outbox, answer, ms, seq, loop_mono_ms(a->loop), &sent_us, &commands)) {
+        hist_add(&l->ack_us, loop_wall_us(a->loop) - sent_us, (uint32_t)commands);
+        writer_pump(a);
+    }
+}
+
+static void pump_lane(struct app *a, struct lane *l, int64_t mono_ms)
+{
+    char command[ENTRY_MAX];
+    size_t n;
+    while (outbox_wants(&l->outbox, mono_ms)) {
+        outbox_begin(&l->outbox, loop_wall_us(a->loop));
+        while ((n = outbox_next(&l->outbox, command)) > 0) {
+            if (redis_resp(a->redis, on_answer, l, command, n) != 0) {
+                outbox_unsend(&l->outbox);
+                return;
+            }
+        }
+    }
+    const int64_t hold_ms = l->outbox.hold_until_ms - mono_ms;
+    if (l->outbox.open && hold_ms > 0 && !timer_is_running(a->pump)) {
+        timer_start(a->pump, hold_ms);
+    }
+}
+
+void writer_pump(struct app *a)
+{
+    const int64_t mono_ms = loop_mono_ms(a->loop);
+    size_t pending = 0;
+    for (size_t i = 0; i < a->n && redis_is_up(a->redis); i++) {
+        pump_lane(a, &a->lane[i], mono_ms);
+    }
+    for (size_t i = 0; i < a->n; i++) {
+        pending += outbox_pending(&a->lane[i].outbox);
+    }
+    if (a->draining && pending == 0) {
+        service_done(a->service);
+    }
+}
+
+void writer_down(struct app *a)
+{
+    for (size_t i = 0; i < a->n; i++) {
+        if (a->lane[i].outbox.open) {
+            outbox_close(&a->lane[i].outbox);
+        }
+    }
+}
