@@ -1,0 +1,138 @@
+#include "services/api/core/gate.h"
+
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/market/session.h"
+#include "services/api/core/jscan.h"
+
+const char *feed_text(const struct snap *s, const char *name)
+{
+    char key[96];
+    return str_fmt(key, sizeof key, "%s.%s", s->who.name, name) ? rhash_get(s->sec[SEC_FEED], key)
+                                                                : "";
+}
+
+static int64_t feed_i64(const struct snap *s, const char *name)
+{
+    const char *t = feed_text(s, name);
+    int64_t v = -1;
+    return parse_i64(t, strlen(t), &v) == 0 ? v : -1;
+}
+
+static bool feed_true(const struct snap *s, const char *name)
+{
+    const char *t = feed_text(s, name);
+    return strcmp(t, "1") == 0 || strcmp(t, "true") == 0;
+}
+
+void feed_read(const struct snap *s, struct feed *out)
+{
+    memset(out, 0, sizeof *out);
+    out->known = *feed_text(s, "trades_connected") != '\0';
+    out->connected = feed_true(s, "trades_connected");
+    out->silent = feed_true(s, "silent");
+    out->last_ts_ms = feed_i64(s, "trades_last_ts_ms");
+    out->last_rx_ms = feed_i64(s, "trades_last_rx_ms");
+    out->events = feed_i64(s, "events_received");
+    out->reconnects = feed_i64(s, "reconnect_attempts");
+    out->queue = feed_i64(s, "queue_size");
+    out->gaps = feed_i64(s, "gaps");
+    out->deadline_ms = feed_i64(s, "deadline_ms");
+}
+
+int64_t gate_missing_ms(const struct snap *s)
+{
+    return rhash_i64(s->sec[SEC_CONTEXT], "missing_ms_today", -1);
+}
+
+// Length of the hole from 00:00 to the first provable trade of the current day.
+static int64_t leading_hole_ms(const struct snap *s)
+{
+    const char *day = rhash_get(s->sec[SEC_CONTEXT], "day");
+    const struct rfield *f = rhash_find(s->sec[SEC_COVERAGE], day);
+    struct slice spans = {NULL, 0}, first = {NULL, 0};
+    size_t pos = 0;
+    if (!f) {
+        return 0;
+    }
+    spans = jscan_get(f->value, f->vlen, "spans");
+    if (!spans.p || jscan_element(spans.p, spans.n, &pos, &first) != 1) {
+        return 0;
+    }
+    struct slice state = jscan_get(first.p, first.n, "state");
+    struct slice from = jscan_get(first.p, first.n, "from_ms");
+    struct slice to = jscan_get(first.p, first.n, "to_ms");
+    int64_t from_ms = 0, to_ms = 0;
+    if (!slice_eq(state, "\"missing\"") || !from.p || !to.p ||
+        parse_i64(from.p, from.n, &from_ms) != 0 || parse_i64(to.p, to.n, &to_ms) != 0 ||
+        from_ms != snap_day_ms(s) || to_ms < from_ms) {
+        return 0;
+    }
+    return to_ms - from_ms;
+}
+
+static void session_message(int64_t now_ms, char *out, size_t size)
+{
+    enum session cur = session_at(now_ms);
+    int64_t starts = 0;
+    int64_t left = (session_next_change_ms(now_ms) - now_ms) / 1000;
+    if (cur != SESSION_OFF) {
+        (void)str_fmt(out, size, "%s session, %02d:%02d:%02d left",
+                      cur == SESSION_LONDON ? "London" : "New York overlap", (int)(left / 3600),
+                      (int)(left / 60 % 60), (int)(left % 60));
+        return;
+    }
+    enum session next = session_next_active(now_ms, &starts);
+    left = (starts - now_ms) / 1000;
+    (void)str_fmt(out, size, "No session, %s opens in %02d:%02d:%02d",
+                  next == SESSION_LONDON ? "London" : "New York overlap", (int)(left / 3600),
+                  (int)(left / 60 % 60), (int)(left % 60));
+}
+
+void gate_make(const struct ask *a, struct gate *out)
+{
+    const struct env *env = a->env;
+    int64_t missing = gate_missing_ms(a->snap);
+    memset(out, 0, sizeof *out);
+    if (env->now_ms >= 0) {
+        enum session cur = session_at(env->now_ms);
+        out->session = session_name(cur);
+        out->is_active = cur != SESSION_OFF;
+        session_message(env->now_ms, out->message, sizeof out->message);
+    } else {
+        (void)str_copy(out->message, sizeof out->message, "No market data yet");
+    }
+    out->backfill_status = env->backfill_off ? "disabled" : "idle";
+    out->backfill_complete = false;
+    if (missing == 0) {
+        (void)str_copy(out->precision, sizeof out->precision, "PRECISE");
+    } else if (missing > 0) {
+        (void)str_fmt(out->precision, sizeof out->precision, "IMPRECISE (%lld s missing)",
+                      (long long)((missing + 999) / 1000));
+    }
+    if (env->backfill_off && missing > 0) {
+        missing -= leading_hole_ms(a->snap);
+    }
+    struct feed f;
+    feed_read(a->snap, &f);
+    out->trading_enabled = (out->backfill_complete || env->backfill_off) && out->is_active &&
+                           env->redis_up && f.connected && !f.silent && missing >= 0 &&
+                           missing <= env->max_missing_sec * 1000;
+}
+
+void gate_not_ready(const struct env *env, const struct snap *s, char *why, size_t size)
+{
+    struct feed f;
+    feed_read(s, &f);
+    why[0] = '\0';
+    if (!env->redis_up) {
+        (void)str_copy(why, size, "redis is down");
+    } else if (!f.known) {
+        (void)str_fmt(why, size, "no collector reports %s", s->who.name);
+    } else if (!f.connected) {
+        (void)str_fmt(why, size, "feed of %s is not connected", s->who.name);
+    } else if (f.silent) {
+        (void)str_fmt(why, size, "feed of %s is silent", s->who.name);
+    }
+}

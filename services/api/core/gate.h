@@ -1,0 +1,39 @@
+#ifndef API_GATE_H
+#define API_GATE_H
+// Session, precision and the trading gate of one instrument (metrics definitions, "Session,
+// regime, gates"), and what its feed says about itself.
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "services/api/core/route.h"
+
+// The collector's own words about one instrument.
+struct feed {
+    bool known;     // a collector reports this instrument
+    bool connected; // its trade stream is connected
+    bool silent;    // the watchdog says nothing comes
+    int64_t last_ts_ms, last_rx_ms, events, reconnects, queue, gaps, deadline_ms; // -1 unknown
+};
+void feed_read(const struct snap *s, struct feed *out);
+// Text of "<instrument>.<name>" in the collector's health hash; "" unknown.
+const char *feed_text(const struct snap *s, const char *name);
+
+struct gate {
+    const char *session; // "off" "london" "overlap"; NULL = no clock yet
+    char message[96];
+    bool is_active;              // a session is on
+    const char *backfill_status; // "idle" or "disabled"
+    bool backfill_complete;
+    char precision[48]; // "" unknown
+    bool trading_enabled;
+};
+void gate_make(const struct ask *a, struct gate *out);
+
+// Milliseconds of the current day without proven trades; -1 unknown.
+int64_t gate_missing_ms(const struct snap *s);
+// "" when Redis and the feed of s are up, else what is not.
+void gate_not_ready(const struct env *env, const struct snap *s, char *why, size_t size);
+
+#endif

@@ -1,0 +1,31 @@
+#ifndef API_CACHE_H
+#define API_CACHE_H
+// Rendered halves of answers, one per (route, instrument, parameters), valid for one snapshot
+// version. The first request after a publication renders, the others share the bytes. Memory is
+// bounded: beyond `max_bytes` an answer is rendered for its request alone.
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/buf.h"
+#include "services/api/core/route.h"
+
+struct body {
+    size_t n;
+    const char *data;
+};
+void body_unref(struct body *b); // any thread; NULL is fine
+
+struct cache;
+struct cache *cache_new(size_t slots, size_t max_bytes);
+void cache_free(struct cache *c);
+// answer_still() of `a` for a->snap->version: from memory or rendered now. A reference.
+struct body *cache_still(struct cache *c, const struct ask *a);
+
+struct cache_stats {
+    uint64_t hits, renders;
+    size_t bytes;
+};
+void cache_stats(const struct cache *c, struct cache_stats *out);
+
+#endif

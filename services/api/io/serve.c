@@ -1,0 +1,342 @@
+#include "services/api/io/serve.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/base/mem.h"
+#include "common/base/str.h"
+
+#define LIVE_MAX ((size_t)8 << 20)
+#define OUT_MAX ((size_t)16 << 20)
+// Up to this size a body is copied behind its header (one write); a larger one is written from the
+// cache as it is.
+#define COPY_MAX ((size_t)32 << 10)
+#define TEXT_EXPOSITION "text/plain; version=0.0.4; charset=utf-8"
+#define TEXT_OPENMETRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+void serve_scratch_init(struct serve_scratch *s, const struct gateway *g)
+{
+    memset(s, 0, sizeof *s);
+    buf_init(&s->live, LIVE_MAX);
+    buf_init(&s->out, OUT_MAX);
+    buf_init(&s->date, 64);
+    s->date_s = -1;
+    s->all = xcalloc(store_count(g->store), sizeof(struct snap *));
+    s->all_now = xcalloc(store_count(g->store), sizeof *s->all_now);
+}
+
+void serve_scratch_release(struct serve_scratch *s)
+{
+    buf_release(&s->live);
+    buf_release(&s->out);
+    buf_release(&s->date);
+    free(s->all);
+    free(s->all_now);
+}
+
+static const char *reason(int status)
+{
+    switch (status) {
+    case 200:
+        return "OK";
+    case 204:
+        return "No Content";
+    case 400:
+        return "Bad Request";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 408:
+        return "Request Timeout";
+    case 413:
+        return "Content Too Large";
+    case 414:
+        return "URI Too Long";
+    case 431:
+        return "Request Header Fields Too Large";
+    case 500:
+        return "Internal Server Error";
+    case 501:
+        return "Not Implemented";
+    case 503:
+        return "Service Unavailable";
+    default:
+        return "Error";
+    }
+}
+
+// "Sun, 22 Nov 2026 16:31:40 GMT", made once a second and thread.
+static void add_date(struct serve_scratch *s, int64_t wall_us)
+{
+    static const char day[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static const char mon[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                    "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    int64_t now_s = wall_us / 1000000;
+    if (now_s != s->date_s) {
+        struct tm tm = {0};
+        time_t t = (time_t)now_s;
+        gmtime_r(&t, &tm);
+        buf_clear(&s->date);
+        buf_addf(&s->date, "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n", day[tm.tm_wday % 7],
+                 tm.tm_mday, mon[tm.tm_mon % 12], tm.tm_year + 1900, tm.tm_hour, tm.tm_min,
+                 tm.tm_sec);
+        s->date_s = now_s;
+    }
+    buf_add(&s->out, buf_ptr(&s->date), buf_len(&s->date));
+}
+
+static bool origin_allowed(const char *list, const char *origin)
+{
+    size_t n = strlen(origin);
+    for (const char *p = list; *p;) {
+        size_t len = strcspn(p, ",");
+        const char *next = p + len + (p[len] == ',');
+        while (len > 0 && *p == ' ') {
+            p++;
+            len--;
+        }
+        while (len > 0 && p[len - 1] == ' ') {
+            len--;
+        }
+        if ((len == 1 && *p == '*') || (len == n && memcmp(p, origin, n) == 0)) {
+            return true;
+        }
+        p = next;
+    }
+    return false;
+}
+
+struct head {
+    int status;
+    const char *type; // NULL = no body
+    size_t length;
+    const char *allow; // Allow header, for 405 and OPTIONS
+    bool preflight;    // OPTIONS
+    bool by_accept;    // the answer depends on Accept
+    bool simulated;
+    int64_t age_ms; // -1 = leave out
+    bool keep_alive;
+};
+
+static void add_head(const struct gateway *g, struct serve_scratch *s, const struct http_in *in,
+                     const struct head *h)
+{
+    struct buf *o = &s->out;
+    buf_clear(o);
+    buf_adds(o, "HTTP/1.1 ");
+    buf_add_i64(o, h->status);
+    buf_addc(o, ' ');
+    buf_adds(o, reason(h->status));
+    buf_adds(o, "\r\n");
+    add_date(s, g->clock.wall_us(g->clock.arg));
+    if (h->type) {
+        buf_adds(o, "Content-Type: ");
+        buf_adds(o, h->type);
+        buf_adds(o, "\r\nContent-Length: ");
+        buf_add_u64(o, h->length);
+        buf_adds(o, "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n");
+    }
+    if (h->age_ms >= 0) {
+        buf_adds(o, "X-Data-Age-Ms: ");
+        buf_add_i64(o, h->age_ms);
+        buf_adds(o, "\r\n");
+    }
+    if (h->simulated) {
+        buf_adds(o, "X-Simulated: true\r\n");
+    }
+    buf_adds(o, h->by_accept ? "Vary: Accept, Origin\r\n" : "Vary: Origin\r\n");
+    if (h->allow && *h->allow) {
+        buf_adds(o, "Allow: ");
+        buf_adds(o, h->allow);
+        buf_adds(o, "\r\n");
+    }
+    if (in && in->origin && origin_allowed(g->cors_origins, in->origin)) {
+        buf_adds(o, "Access-Control-Allow-Origin: ");
+        buf_adds(o, in->origin);
+        buf_adds(o, "\r\nAccess-Control-Expose-Headers: X-Data-Age-Ms, X-Simulated\r\n");
+        if (h->preflight) {
+            buf_adds(o, "Access-Control-Allow-Methods: ");
+            buf_adds(o, h->allow ? h->allow : "");
+            buf_adds(o, "\r\nAccess-Control-Allow-Headers: Accept, Authorization, Content-Type\r\n"
+                        "Access-Control-Max-Age: 600\r\n");
+        }
+    }
+    buf_adds(o, h->keep_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n");
+}
+
+static void finish(struct serve_scratch *s, const struct head *h, struct http_out *out)
+{
+    out->status = h->status;
+    out->close = !h->keep_alive;
+    out->head = (struct slice){buf_ptr(&s->out), buf_len(&s->out)};
+}
+
+static void error_out(const struct gateway *g, struct serve_scratch *s, const struct http_in *in,
+                      struct head *h, const char *text, struct http_out *out)
+{
+    buf_clear(&s->live);
+    answer_error(text, &s->live);
+    h->type = "application/json";
+    h->length = buf_len(&s->live);
+    add_head(g, s, in, h);
+    if (!in || strcmp(in->method, "HEAD") != 0) {
+        buf_add(&s->out, buf_ptr(&s->live), buf_len(&s->live));
+    }
+    finish(s, h, out);
+}
+
+void serve_error(const struct gateway *g, struct serve_scratch *s, int status, const char *text,
+                 struct http_out *out)
+{
+    struct head h = {.status = status, .age_ms = -1};
+    *out = (struct http_out){.route = routes_n};
+    error_out(g, s, NULL, &h, text, out);
+}
+
+enum form { FORM_JSON, FORM_TEXT, FORM_OPENMETRICS };
+
+static enum form form_of(const struct route *r, const char *accept)
+{
+    if (!r->exposition || !accept) {
+        return FORM_JSON;
+    }
+    if (strstr(accept, "application/openmetrics-text")) {
+        return FORM_OPENMETRICS;
+    }
+    const char *plain = strstr(accept, "text/plain");
+    return plain && strstr(plain, "version=0.0.4") ? FORM_TEXT : FORM_JSON;
+}
+
+// The paths served, for the text of a 404.
+static void not_found(const char *path, char *text, size_t size)
+{
+    char list[400] = "";
+    size_t at = 0;
+    for (size_t i = 0; i < routes_n; i++) {
+        (void)str_fmt(list + at, sizeof list - at, "%s%s", i ? " " : "", routes[i].path);
+        at += strlen(list + at);
+    }
+    (void)str_fmt(text, size, "path: '%.80s' does not exist (allowed: %s)", path, list);
+}
+
+// An answer about data: q is valid.
+static void answer(const struct gateway *g, struct serve_scratch *s, const struct http_in *in,
+                   const struct query *q, struct head *h, struct http_out *out)
+{
+    int64_t mono = g->clock.mono_ms(g->clock.arg), now = -1;
+    size_t n = q->route->all ? store_count(g->store) : 1;
+    struct snap *snap = store_get(g->store, q->instrument, mono, &now);
+    s->all[0] = snap;
+    s->all_now[0] = now;
+    for (size_t i = 0; i < n && q->route->all; i++) {
+        s->all[i] = store_get(g->store, i, mono, &s->all_now[i]);
+    }
+    struct env env = {
+        .redis_up = store_redis_up(g->store),
+        .data_age_ms = store_age_ms(g->store, mono),
+        .now_ms = now,
+        .uptime_ms = mono - g->started_mono_ms,
+        .backfill_off = g->backfill_off,
+        .max_missing_sec = g->max_missing_sec,
+        .all = s->all,
+        .all_now_ms = s->all_now,
+        .n_all = n,
+        .own_metrics = g->own_metrics,
+        .own_arg = g->own_arg,
+    };
+    struct ask a = {&env, snap, q};
+    enum form form = form_of(q->route, in->accept);
+    struct slice tail = {NULL, 0};
+    buf_clear(&s->live);
+    if (form == FORM_JSON) {
+        if (q->route->still) {
+            out->hold = cache_still(g->cache, &a);
+        }
+        struct slice rest = {NULL, 0}; // the still half behind its '{'
+        if (out->hold && out->hold->n > 2) {
+            rest = (struct slice){out->hold->data + 1, out->hold->n - 1};
+        }
+        answer_live(&a, rest.n > 0, &s->live);
+        if (rest.n > COPY_MAX) {
+            tail = rest;
+        } else {
+            buf_add(&s->live, rest.p, rest.n);
+        }
+        h->type = "application/json";
+        h->status = answer_status(&a);
+    } else {
+        q->route->exposition(&a, form == FORM_OPENMETRICS, &s->live);
+        h->type = form == FORM_OPENMETRICS ? TEXT_OPENMETRICS : TEXT_EXPOSITION;
+        h->status = 200;
+    }
+    h->by_accept = q->route->exposition != NULL;
+    h->age_ms = env.data_age_ms;
+    for (size_t i = 0; i < n; i++) {
+        h->simulated = h->simulated || snap_is_simulated(s->all[i]);
+    }
+    for (size_t i = 0; i < n && q->route->all; i++) {
+        snap_unref(s->all[i]);
+    }
+    snap_unref(snap);
+    if (s->live.failed) {
+        h->status = 500;
+        error_out(g, s, in, h, "the answer is larger than the gateway's limit", out);
+        return;
+    }
+    h->length = buf_len(&s->live) + tail.n;
+    add_head(g, s, in, h);
+    if (strcmp(in->method, "HEAD") != 0) {
+        buf_add(&s->out, buf_ptr(&s->live), buf_len(&s->live));
+        out->tail = tail;
+    }
+    finish(s, h, out);
+}
+
+void serve(const struct gateway *g, struct serve_scratch *s, const struct http_in *in,
+           struct http_out *out)
+{
+    struct head h = {.status = 200, .age_ms = -1, .keep_alive = in->keep_alive && !in->has_body};
+    bool known = false;
+    char allow[64], text[600];
+    struct query q;
+    struct err e = {0};
+    *out = (struct http_out){.route = routes_n};
+    const struct route *r = route_find(in->method, in->path, &known, allow);
+    out->route = route_index(r);
+    if (!r && !known) {
+        h.status = 404;
+        not_found(in->path, text, sizeof text);
+        error_out(g, s, in, &h, text, out);
+        return;
+    }
+    if (!r && strcmp(in->method, "OPTIONS") == 0) {
+        h.status = 204;
+        h.allow = allow;
+        h.preflight = true;
+        add_head(g, s, in, &h);
+        finish(s, &h, out);
+        return;
+    }
+    if (!r) {
+        h.status = 405;
+        h.allow = allow;
+        (void)str_fmt(text, sizeof text, "method: '%.20s' is not served here (allowed: %s)",
+                      in->method, allow);
+        error_out(g, s, in, &h, text, out);
+        return;
+    }
+    if (in->has_body) {
+        h.status = 413;
+        error_out(g, s, in, &h, "body: this endpoint takes none (allowed: 0 bytes)", out);
+        return;
+    }
+    int rc = route_query(r, in->query, store_instruments(g->store), store_count(g->store), &q, &e);
+    if (rc != 0) {
+        h.status = rc == ERR_LIMIT ? 414 : 400;
+        error_out(g, s, in, &h, e.text, out);
+        return;
+    }
+    answer(g, s, in, &q, &h, out);
+}

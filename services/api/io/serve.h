@@ -1,0 +1,61 @@
+#ifndef API_SERVE_H
+#define API_SERVE_H
+// One HTTP request in, the bytes of one response out; knows nothing of sockets. Thread-safe: every
+// thread brings its own struct serve_scratch.
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/buf.h"
+#include "common/base/clock.h"
+#include "services/api/io/cache.h"
+#include "services/api/io/stats.h"
+#include "services/api/io/store.h"
+
+struct gateway {
+    struct clock clock;
+    struct store *store;
+    struct cache *cache;
+    struct stats *stats;
+    const char *cors_origins; // comma separated; "*" allows any
+    bool backfill_off;
+    int64_t max_missing_sec;
+    int64_t started_mono_ms;
+    void (*own_metrics)(void *arg, struct buf *out); // for the exposition; may be NULL
+    void *own_arg;
+};
+
+// What matters of a request; NULL = header absent.
+struct http_in {
+    const char *method, *path, *query;
+    const char *accept, *origin;
+    bool has_body; // a body was announced: no route takes one
+    bool keep_alive;
+};
+
+struct serve_scratch {
+    struct buf live, out, date;
+    int64_t date_s;
+    struct snap **all; // room for every instrument
+    int64_t *all_now;
+};
+void serve_scratch_init(struct serve_scratch *s, const struct gateway *g);
+void serve_scratch_release(struct serve_scratch *s);
+
+struct http_out {
+    int status;
+    size_t route;      // index in the table, routes_n for none
+    struct slice head; // header block and as much of the body as belongs with it
+    struct slice tail; // rest of the body; often empty
+    struct body *hold; // keeps tail alive; body_unref() after writing
+    bool close;
+};
+// head lives until the scratch is used again.
+void serve(const struct gateway *g, struct serve_scratch *s, const struct http_in *in,
+           struct http_out *out);
+// A bare error response with the JSON body {"error": text}; closes the connection.
+void serve_error(const struct gateway *g, struct serve_scratch *s, int status, const char *text,
+                 struct http_out *out);
+
+#endif

@@ -1,0 +1,474 @@
+#include "services/api/io/web.h"
+
+#include <civetweb.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/base/str.h"
+
+#define WAKE_SIGNAL SIGUSR1
+#define STACK_BYTES ((size_t)256 << 10)
+#define HEADER_MAX_TEXT "16384"
+
+enum worker_state {
+    W_FREE, // without a connection
+    W_IDLE, // a connection that has no request under way
+    W_BUSY, // answering
+};
+
+// One CivetWeb thread.
+struct worker {
+    struct web *web;
+    pthread_t thread;
+    pthread_mutex_t lock; // state changes; the waker holds it while it signals
+    atomic_int state;     // enum worker_state
+    atomic_int_least64_t idle_since_ms;
+    atomic_int_least64_t told_ms; // when it was last told to close; 0 = not told
+    struct serve_scratch scratch;
+    bool has_scratch;
+};
+
+struct web {
+    struct web_opts o;
+    const struct gateway *gateway;
+    struct mg_context *ctx;
+    int port, threads, spare;
+    pthread_mutex_t lock; // guards worker registration and the choice of whom to close
+    struct worker **worker;
+    int n;            // registered
+    pthread_t master; // accepts; valid with has_master
+    bool has_master;
+    atomic_int open;    // connections held by workers
+    atomic_bool waking; // web_free(): wake everybody
+};
+
+static _Thread_local struct worker *self;
+
+static int64_t mono_ms(const struct web *w)
+{
+    return w->gateway->clock.mono_ms(w->gateway->clock.arg);
+}
+
+static int64_t mono_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void on_wake(int sig)
+{
+    (void)sig; // its only purpose is to end poll()
+}
+
+static void set_state(struct worker *k, enum worker_state state)
+{
+    pthread_mutex_lock(&k->lock);
+    if (state == W_IDLE) {
+        atomic_store(&k->idle_since_ms, mono_ms(k->web));
+    }
+    atomic_store(&k->told_ms, 0);
+    atomic_store(&k->state, (int)state);
+    pthread_mutex_unlock(&k->lock);
+}
+
+// Tells the worker to drop its idle connection. The lock keeps a request from beginning between
+// the check and the signal.
+static bool tell(struct worker *k, int64_t now)
+{
+    bool done = false;
+    pthread_mutex_lock(&k->lock);
+    if (atomic_load(&k->state) == W_IDLE) {
+        if (atomic_load(&k->told_ms) == 0) {
+            stats_add(k->web->gateway->stats, STAT_IDLE_CLOSED, 1);
+        }
+        atomic_store(&k->told_ms, now > 0 ? now : 1);
+        pthread_kill(k->thread, WAKE_SIGNAL);
+        done = true;
+    }
+    pthread_mutex_unlock(&k->lock);
+    return done;
+}
+
+// Closes the longest idle connections until `spare` workers are, or are about to be, free.
+static void make_room(struct web *w)
+{
+    if (atomic_load(&w->open) <= w->threads - w->spare) {
+        return;
+    }
+    pthread_mutex_lock(&w->lock);
+    int64_t now = mono_ms(w);
+    int over = atomic_load(&w->open) - (w->threads - w->spare);
+    for (int i = 0; i < w->n; i++) {
+        struct worker *k = w->worker[i];
+        int64_t told = atomic_load(&k->told_ms);
+        if (atomic_load(&k->state) != W_IDLE || told == 0) {
+            continue;
+        }
+        over--;
+        // The signal may have come a moment before the thread went to sleep.
+        if (now - told >= WEB_TICK_MS) {
+            (void)tell(k, now);
+        }
+    }
+    while (over > 0) {
+        struct worker *oldest = NULL;
+        int64_t since = INT64_MAX;
+        for (int i = 0; i < w->n; i++) {
+            struct worker *k = w->worker[i];
+            int64_t at = atomic_load(&k->idle_since_ms);
+            if (atomic_load(&k->state) == W_IDLE && atomic_load(&k->told_ms) == 0 && at < since) {
+                since = at;
+                oldest = k;
+            }
+        }
+        if (!oldest) {
+            break; // everybody works: requests wait in the accept queue
+        }
+        over -= tell(oldest, now);
+    }
+    pthread_mutex_unlock(&w->lock);
+}
+
+// ---- callbacks of CivetWeb ----------------------------------------------------------------------
+
+static void *on_thread(const struct mg_context *ctx, int type)
+{
+    struct web *w = mg_get_user_data(ctx);
+    if (type == 0) {
+        pthread_mutex_lock(&w->lock);
+        w->master = pthread_self();
+        w->has_master = true;
+        pthread_mutex_unlock(&w->lock);
+    }
+    if (type != 1) {
+        return NULL;
+    }
+    struct worker *k = xcalloc(1, sizeof *k);
+    k->web = w;
+    k->thread = pthread_self();
+    pthread_mutex_init(&k->lock, NULL);
+    pthread_mutex_lock(&w->lock);
+    if (w->n < w->threads) {
+        w->worker[w->n++] = k;
+    }
+    pthread_mutex_unlock(&w->lock);
+    self = k;
+    return k;
+}
+
+// From here on nothing signals the thread: it is about to end.
+static void on_thread_exit(const struct mg_context *ctx, int type, void *ptr)
+{
+    if (type == 0) {
+        struct web *w = mg_get_user_data(ctx);
+        pthread_mutex_lock(&w->lock);
+        w->has_master = false;
+        pthread_mutex_unlock(&w->lock);
+    }
+    if (type == 1 && ptr) {
+        set_state(ptr, W_FREE);
+    }
+}
+
+static int on_connection(const struct mg_connection *conn, void **data)
+{
+    (void)conn;
+    *data = NULL;
+    if (self) {
+        atomic_fetch_add(&self->web->open, 1);
+        stats_add(self->web->gateway->stats, STAT_CONNECTIONS, 1);
+        set_state(self, W_IDLE);
+        make_room(self->web);
+    }
+    return 0;
+}
+
+static void on_closed(const struct mg_connection *conn)
+{
+    (void)conn;
+    if (self) {
+        set_state(self, W_FREE);
+        atomic_fetch_sub(&self->web->open, 1);
+    }
+}
+
+static struct serve_scratch *scratch(void)
+{
+    if (!self->has_scratch) {
+        serve_scratch_init(&self->scratch, self->web->gateway);
+        self->has_scratch = true;
+    }
+    return &self->scratch;
+}
+
+static void send_out(struct mg_connection *conn, struct http_out *out)
+{
+    if (out->close) {
+        mg_disable_connection_keep_alive(conn);
+    }
+    if (mg_write(conn, out->head.p, out->head.n) > 0 && out->tail.n > 0) {
+        (void)mg_write(conn, out->tail.p, out->tail.n);
+    }
+    body_unref(out->hold);
+}
+
+static bool has_token(const char *list, const char *token)
+{
+    size_t n = strlen(token);
+    for (const char *p = list; *p; p++) {
+        if (strncasecmp(p, token, n) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool wants_keep_alive(const struct mg_request_info *ri, const char *connection)
+{
+    if (connection) {
+        return has_token(connection, "keep-alive") && !has_token(connection, "close");
+    }
+    return ri->http_version && strcmp(ri->http_version, "1.1") == 0;
+}
+
+static int on_request(struct mg_connection *conn)
+{
+    if (!self) {
+        return 0;
+    }
+    const struct gateway *g = self->web->gateway;
+    const struct mg_request_info *ri = mg_get_request_info(conn);
+    int64_t from = mono_ns();
+    set_state(self, W_BUSY);
+    struct http_in in = {.method = ri->request_method,
+                         .path = ri->local_uri_raw ? ri->local_uri_raw : "",
+                         .query = ri->query_string};
+    const char *connection = NULL;
+    for (int i = 0; i < ri->num_headers; i++) {
+        const char *name = ri->http_headers[i].name, *value = ri->http_headers[i].value;
+        switch (name[0] | 0x20) {
+        case 'a':
+            in.accept = strcasecmp(name, "Accept") == 0 ? value : in.accept;
+            break;
+        case 'o':
+            in.origin = strcasecmp(name, "Origin") == 0 ? value : in.origin;
+            break;
+        case 'c':
+            connection = strcasecmp(name, "Connection") == 0 ? value : connection;
+            break;
+        case 't':
+            in.has_body = in.has_body || strcasecmp(name, "Transfer-Encoding") == 0;
+            break;
+        default:
+            break;
+        }
+    }
+    in.has_body = in.has_body || ri->content_length > 0;
+    in.keep_alive = wants_keep_alive(ri, connection);
+    struct http_out out;
+    serve(g, scratch(), &in, &out);
+    send_out(conn, &out);
+    stats_request(g->stats, out.route, out.status, mono_ns() - from);
+    return out.status;
+}
+
+static void on_request_end(const struct mg_connection *conn, int status)
+{
+    (void)conn;
+    (void)status;
+    if (self) {
+        set_state(self, W_IDLE);
+    }
+}
+
+// Errors CivetWeb finds itself: a request it can not read.
+static int on_error(struct mg_connection *conn, int status, const char *text)
+{
+    if (!self) {
+        return 1;
+    }
+    struct http_out out;
+    serve_error(self->web->gateway, scratch(), status, text && *text ? text : "bad request", &out);
+    send_out(conn, &out);
+    stats_request(self->web->gateway->stats, out.route, status, 0);
+    return 0;
+}
+
+static int on_message(const struct mg_connection *conn, const char *text)
+{
+    (void)conn;
+    log_ev(LOG_DEBUG, "web_message", F_STR("msg", text));
+    return 1;
+}
+
+// ---- life ---------------------------------------------------------------------------------------
+
+static struct mg_context *start(struct web *w, const struct web_opts *o)
+{
+    char listen[64], threads[16], keep[24], timeout[24];
+    (void)str_fmt(listen, sizeof listen, "%s:%d", o->host, o->port);
+    (void)str_fmt(threads, sizeof threads, "%d", o->threads);
+    (void)str_fmt(keep, sizeof keep, "%lld", (long long)o->keep_alive_ms);
+    (void)str_fmt(timeout, sizeof timeout, "%lld", (long long)o->request_timeout_ms);
+    const char *options[] = {"listening_ports",
+                             listen,
+                             "num_threads",
+                             threads,
+                             "enable_keep_alive",
+                             "yes",
+                             "keep_alive_timeout_ms",
+                             keep,
+                             "request_timeout_ms",
+                             timeout,
+                             "tcp_nodelay",
+                             "1",
+                             "listen_backlog",
+                             "1024",
+                             "connection_queue",
+                             "256",
+                             "max_request_size",
+                             HEADER_MAX_TEXT,
+                             "enable_directory_listing",
+                             "no",
+                             "enable_auth_domain_check",
+                             "no",
+                             "access_control_allow_origin",
+                             "",
+                             "access_control_allow_methods",
+                             "",
+                             "decode_url",
+                             "yes",
+                             NULL};
+    struct mg_callbacks cb = {
+        .begin_request = on_request,
+        .end_request = on_request_end,
+        .http_error = on_error,
+        .log_message = on_message,
+        .init_thread = on_thread,
+        .exit_thread = on_thread_exit,
+        .init_connection = on_connection,
+        .connection_closed = on_closed,
+    };
+    return mg_start(&cb, w, options);
+}
+
+// CivetWeb's threads get small stacks and only the wake signal; the rest belongs to the loop.
+static struct mg_context *start_quietly(struct web *w, const struct web_opts *o)
+{
+    sigset_t all, old;
+    pthread_attr_t attr, was;
+    struct sigaction sa = {0};
+    sa.sa_handler = on_wake; // no SA_RESTART: poll() must end
+    sigemptyset(&sa.sa_mask);
+    sigaction(WAKE_SIGNAL, &sa, NULL);
+    pthread_getattr_default_np(&was);
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK_BYTES);
+    pthread_setattr_default_np(&attr);
+    sigfillset(&all);
+    sigdelset(&all, WAKE_SIGNAL);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    struct mg_context *ctx = start(w, o);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    pthread_setattr_default_np(&was);
+    pthread_attr_destroy(&attr);
+    pthread_attr_destroy(&was);
+    return ctx;
+}
+
+struct web *web_new(const struct web_opts *o)
+{
+    struct web *w = xcalloc(1, sizeof *w);
+    w->o = *o;
+    w->gateway = o->gateway;
+    w->threads = o->threads;
+    w->spare = o->threads / 16 > 2 ? o->threads / 16 : 2;
+    w->worker = xcalloc((size_t)o->threads, sizeof(struct worker *));
+    pthread_mutex_init(&w->lock, NULL);
+    return w;
+}
+
+int web_start(struct web *w, struct err *e)
+{
+    w->ctx = start_quietly(w, &w->o);
+    if (!w->ctx) {
+        return err_set(e, ERR_IO, "can not listen on %s:%d", w->o.host, w->o.port);
+    }
+    struct mg_server_port port = {0};
+    w->port = mg_get_server_ports(w->ctx, 1, &port) == 1 ? port.port : w->o.port;
+    return 0;
+}
+
+int web_port(const struct web *w)
+{
+    return w->port;
+}
+
+void web_tick(struct web *w)
+{
+    make_room(w);
+}
+
+void web_load(struct web *w, int *open, int *idle)
+{
+    *open = atomic_load(&w->open);
+    *idle = 0;
+    pthread_mutex_lock(&w->lock);
+    for (int i = 0; i < w->n; i++) {
+        *idle += atomic_load(&w->worker[i]->state) == W_IDLE;
+    }
+    pthread_mutex_unlock(&w->lock);
+}
+
+// mg_stop() waits for parked threads to look up, which they do every other second: wake them.
+static void *wake_all(void *arg)
+{
+    struct web *w = arg;
+    const struct timespec nap = {0, 5000000};
+    while (atomic_load(&w->waking)) {
+        pthread_mutex_lock(&w->lock);
+        for (int i = 0; i < w->n; i++) {
+            (void)tell(w->worker[i], mono_ms(w));
+        }
+        if (w->has_master) {
+            pthread_kill(w->master, WAKE_SIGNAL);
+        }
+        pthread_mutex_unlock(&w->lock);
+        nanosleep(&nap, NULL);
+    }
+    return NULL;
+}
+
+void web_free(struct web *w)
+{
+    if (!w) {
+        return;
+    }
+    pthread_t waker;
+    atomic_store(&w->waking, true);
+    bool has_waker = pthread_create(&waker, NULL, wake_all, w) == 0;
+    if (w->ctx) {
+        mg_stop(w->ctx);
+    }
+    atomic_store(&w->waking, false);
+    if (has_waker) {
+        pthread_join(waker, NULL);
+    }
+    for (int i = 0; i < w->n; i++) {
+        if (w->worker[i]->has_scratch) {
+            serve_scratch_release(&w->worker[i]->scratch);
+        }
+        pthread_mutex_destroy(&w->worker[i]->lock);
+        free(w->worker[i]);
+    }
+    pthread_mutex_destroy(&w->lock);
+    free(w->worker);
+    free(w);
+}

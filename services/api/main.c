@@ -1,0 +1,162 @@
+// The gateway: CivetWeb is listening before anything else is started, then Redis is followed on
+// the loop of this thread.
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/base/str.h"
+#include "common/io/boot.h"
+#include "services/api/config.h"
+#include "services/api/io/serve.h"
+#include "services/api/io/source.h"
+#include "services/api/io/web.h"
+
+#define CACHE_SLOTS 512
+
+struct app {
+    struct config cfg;
+    struct gateway gateway;
+    struct web *web;
+    struct source *source;
+    struct timer *tick;
+    struct service *service;
+};
+
+static void own_metrics(void *arg, struct buf *out)
+{
+    struct app *a = arg;
+    struct cache_stats c;
+    int open = 0, idle = 0;
+    stats_text(a->gateway.stats, out);
+    cache_stats(a->gateway.cache, &c);
+    web_load(a->web, &open, &idle);
+    prom_head(out, "bc4_api_snapshot_age_ms", "gauge", "Since the snapshots last equalled Redis");
+    prom_int(out, "bc4_api_snapshot_age_ms", "",
+             store_age_ms(a->gateway.store, a->gateway.clock.mono_ms(a->gateway.clock.arg)));
+    prom_head(out, "bc4_api_redis_up", "gauge", "The reader connection is up");
+    prom_int(out, "bc4_api_redis_up", "", store_redis_up(a->gateway.store));
+    prom_head(out, "bc4_api_cache_hits_total", "counter", "Answers made from rendered bytes");
+    prom_int(out, "bc4_api_cache_hits_total", "", (int64_t)c.hits);
+    prom_head(out, "bc4_api_cache_renders_total", "counter", "Answers rendered");
+    prom_int(out, "bc4_api_cache_renders_total", "", (int64_t)c.renders);
+    prom_head(out, "bc4_api_cache_bytes", "gauge", "Rendered bytes kept");
+    prom_int(out, "bc4_api_cache_bytes", "", (int64_t)c.bytes);
+    prom_head(out, "bc4_api_open_connections", "gauge", "Client connections open");
+    prom_int(out, "bc4_api_open_connections", "", open);
+    prom_head(out, "bc4_api_idle_connections", "gauge", "Of these, waiting for a request");
+    prom_int(out, "bc4_api_idle_connections", "", idle);
+}
+
+static void fill_health(void *arg, struct jw *w)
+{
+    struct app *a = arg;
+    int64_t mono = a->gateway.clock.mono_ms(a->gateway.clock.arg);
+    jw_kint(w, "backend_port", web_port(a->web));
+    jw_kint(w, "data_age_ms", store_age_ms(a->gateway.store, mono));
+    jw_kint(w, "requests", (int64_t)stats_requests(a->gateway.stats));
+}
+
+static void ready(void *arg, char *why, size_t size)
+{
+    struct app *a = arg;
+    (void)str_copy(why, size, store_redis_up(a->gateway.store) ? "" : "redis is down");
+}
+
+static void tick(void *arg)
+{
+    web_tick(arg);
+}
+
+static void on_drain(void *arg)
+{
+    struct app *a = arg;
+    service_done(a->service); // nothing is pending: answers are made by the threads
+}
+
+// Everything that must be there before the first request; touches neither network nor disk.
+static void gateway_start(struct app *a, struct clock clock)
+{
+    struct gateway *g = &a->gateway;
+    *g = (struct gateway){.clock = clock,
+                          .store = store_new(a->cfg.ins, a->cfg.n_ins),
+                          .cache = cache_new(CACHE_SLOTS, (size_t)a->cfg.cache_mb << 20),
+                          .stats = stats_new(),
+                          .cors_origins = a->cfg.cors_origins,
+                          .backfill_off = !a->cfg.backfill_enabled,
+                          .max_missing_sec = a->cfg.max_missing_sec,
+                          .started_mono_ms = clock.mono_ms(clock.arg),
+                          .own_metrics = own_metrics,
+                          .own_arg = a};
+}
+
+static void gateway_stop(struct app *a)
+{
+    web_free(a->web);
+    cache_free(a->gateway.cache);
+    store_free(a->gateway.store);
+    stats_free(a->gateway.stats);
+}
+
+int main(int argc, char **argv)
+{
+    static struct app app;
+    struct config *cfg = &app.cfg;
+    struct boot b = {.table = &config_table,
+                     .values = cfg,
+                     .log_level = cfg->log_level,
+                     .instance = cfg->instance,
+                     .check = config_check};
+    int rc = boot_begin(&b, argc, argv);
+    if (rc >= 0) {
+        return rc;
+    }
+    struct err e = {0};
+    gateway_start(&app, b.loop->clock);
+    struct web_opts wo = {.gateway = &app.gateway,
+                          .host = cfg->backend_host,
+                          .port = (int)cfg->backend_port,
+                          .threads = (int)cfg->threads,
+                          .keep_alive_ms = cfg->keep_alive_ms,
+                          .request_timeout_ms = cfg->request_timeout_ms};
+    app.web = web_new(&wo);
+    if (web_start(app.web, &e) != 0) {
+        gateway_stop(&app);
+        return boot_fail(&b, NULL, &e);
+    }
+    log_ev(LOG_INFO, "listening", F_STR("host", cfg->backend_host),
+           F_INT("port", web_port(app.web)));
+    struct service_opts so = {.loop = b.loop,
+                              .name = "api",
+                              .instance = cfg->instance,
+                              .http_host = cfg->http_host,
+                              .http_port = (int)cfg->http_port,
+                              .drain_ms = 1000,
+                              .on_drain = on_drain,
+                              .fill_health = fill_health,
+                              .ready = ready,
+                              .fill_metrics = own_metrics,
+                              .arg = &app};
+    app.service = service_new(&so, &e);
+    if (!app.service) {
+        gateway_stop(&app);
+        return boot_fail(&b, NULL, &e);
+    }
+    struct source_opts sco = {.loop = b.loop,
+                              .url = cfg->url,
+                              .instance = cfg->instance,
+                              .store = app.gateway.store,
+                              .stats = app.gateway.stats,
+                              .sweep_ms = cfg->sweep_ms,
+                              .profile_ms = cfg->profile_ms};
+    app.source = source_new(&sco);
+    service_set_redis(app.service, source_redis(app.source));
+    app.tick = timer_new(b.loop, tick, app.web);
+    timer_every(app.tick, WEB_TICK_MS);
+    boot_run(&b, app.service);
+    service_set_redis(app.service, NULL);
+    timer_free(app.tick);
+    source_free(app.source);
+    gateway_stop(&app);
+    return boot_end(&b, app.service);
+}
