@@ -1,0 +1,263 @@
+#include "services/exchange-sim/io/sim.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "common/base/log.h"
+#include "common/base/str.h"
+
+#define TRADES_PER_TURN 2000
+#define HOUSE_US 100000
+#define SCRATCH_MAX ((size_t)8 << 20)
+
+int64_t sim_wall_ms(const struct sim *s)
+{
+    return s->clock.wall_us(s->clock.arg) / 1000;
+}
+
+int64_t sim_clock_ms(const struct sim *s)
+{
+    return sim_wall_ms(s) + s->clock_offset_ms;
+}
+
+int64_t sim_mono_us(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return ts.tv_sec * INT64_C(1000000) + ts.tv_nsec / 1000;
+}
+
+// ---- sending ------------------------------------------------------------------------------------
+
+static void emit(void *arg, const struct sim_trade *t)
+{
+    struct sim *s = arg;
+    buf_clear(&s->scratch);
+    sim_trade_frame(&s->scratch, t, s->market->lane[t->lane].symbol);
+    s->frames++;
+    clients_send(s, t->lane, buf_ptr(&s->scratch), buf_len(&s->scratch));
+}
+
+bool sim_send_malformed(struct sim *s, int lane, const char *kind, int64_t n)
+{
+    struct sim_trade like = {
+        .lane = lane, .price = "100.00", .qty = "1.000", .t_ms = sim_clock_ms(s)};
+    const struct lane *l = &s->market->lane[lane];
+    if (l->last_id >= 0 && s->market->ops->seek_id(s->market, lane, l->last_id)) {
+        (void)s->market->ops->read(s->market, lane, &like);
+    }
+    for (int64_t i = 0; i < n; i++) {
+        buf_clear(&s->scratch);
+        if (!fault_malformed(&s->scratch, kind, &like, l->symbol)) {
+            return false;
+        }
+        s->faults.malformed++;
+        clients_send(s, lane, buf_ptr(&s->scratch), buf_len(&s->scratch));
+    }
+    return true;
+}
+
+// ---- the feed -----------------------------------------------------------------------------------
+
+static void feed_cb(lws_sorted_usec_list_t *timer);
+
+static void feed_after(struct sim *s, int64_t us)
+{
+    lws_sul_schedule(s->ctx, 0, &s->feed_timer, feed_cb, us < 1 ? 1 : us);
+}
+
+void sim_kick_feed(struct sim *s)
+{
+    if (s->ctx != NULL && !s->stopping) {
+        feed_after(s, 1);
+    }
+}
+
+// Microseconds until the trade may be released, <= 0 = now.
+static int64_t wait_for(const struct sim *s, const struct sim_trade *t)
+{
+    int64_t due = pace_due_us(&s->pace, t->t_ms);
+    int64_t wait = due == INT64_MIN ? 0 : due - sim_mono_us();
+    if (s->tape == NULL) { // generated time never passes the venue's own clock
+        int64_t ahead = t->t_ms - sim_clock_ms(s);
+        wait = ahead > 0 && ahead * 1000 > wait ? ahead * 1000 : wait;
+    }
+    return wait;
+}
+
+static void finish(struct sim *s)
+{
+    faults_flush(&s->faults, emit, s);
+    s->finished = true;
+    int64_t released = 0;
+    for (int i = 0; i < s->market->lanes; i++) {
+        released += s->market->lane[i].released;
+    }
+    log_ev(LOG_INFO, "replay_finished", F_INT("trades", released), F_INT("frames", s->frames));
+}
+
+static void feed_cb(lws_sorted_usec_list_t *timer)
+{
+    struct sim *s = lws_container_of(timer, struct sim, feed_timer);
+    if (!s->pace.started || s->pace.paused || s->finished) {
+        return;
+    }
+    s->feed_waits = false;
+    for (int i = 0; i < TRADES_PER_TURN; i++) {
+        struct sim_trade t;
+        if (s->pace.max && clients_congested(s)) {
+            s->feed_waits = true; // a drained queue kicks us
+            return;
+        }
+        if (!market_peek(s->market, &t)) {
+            finish(s);
+            return;
+        }
+        int64_t wait = wait_for(s, &t);
+        if (wait > 0) {
+            feed_after(s, wait < INT64_C(3600000000) ? wait : INT64_C(3600000000));
+            return;
+        }
+        market_advance(s->market);
+        faults_pass(&s->faults, &t, sim_wall_ms(s), emit, s);
+    }
+    feed_after(s, 1);
+}
+
+static void house_cb(lws_sorted_usec_list_t *timer)
+{
+    struct sim *s = lws_container_of(timer, struct sim, house_timer);
+    if (!s->pace.paused) {
+        faults_tick(&s->faults, sim_wall_ms(s), emit, s);
+    }
+    clients_tick(s);
+    log_flush();
+    lws_sul_schedule(s->ctx, 0, &s->house_timer, house_cb, HOUSE_US);
+}
+
+void sim_start_market(struct sim *s)
+{
+    struct sim_trade t;
+    if (s->pace.started || !market_peek(s->market, &t)) {
+        return;
+    }
+    if (s->cfg->shift_to_now && s->tape != NULL) {
+        tape_shift(s->tape, sim_wall_ms(s) - t.t_ms);
+        (void)market_peek(s->market, &t);
+    }
+    // A generated feed starts at --from exactly, a recording with its first trade.
+    pace_start(&s->pace, s->tape == NULL ? s->cfg->from_ms : t.t_ms, sim_mono_us());
+    log_ev(LOG_INFO, "market_started", F_INT("market_ms", t.t_ms), F_INT("first_id", t.id));
+    sim_kick_feed(s);
+}
+
+void sim_set_paused(struct sim *s, bool paused)
+{
+    if (paused) {
+        pace_pause(&s->pace, sim_mono_us());
+    } else {
+        pace_resume(&s->pace, sim_mono_us());
+        sim_kick_feed(s);
+    }
+}
+
+void sim_audience_changed(struct sim *s)
+{
+    int64_t n = clients_subscribed(s);
+    if (n > 0 && s->cfg->start_on_subscribe) {
+        sim_start_market(s);
+    }
+    if (s->cfg->hold_when_idle && s->held != (n == 0) && s->pace.started) {
+        s->held = n == 0;
+        sim_set_paused(s, s->held);
+    }
+    if (s->feed_waits) {
+        sim_kick_feed(s);
+    }
+}
+
+// ---- libwebsockets ------------------------------------------------------------------------------
+
+static const struct lws_protocols protocols[] = {
+    // per-session data: struct session of venue.c
+    {"venue", venue_callback, 256, 65536, 0, NULL, 0},
+    {NULL, NULL, 0, 0, 0, NULL, 0},
+};
+
+// On every HTTP answer, those made by libwebsockets itself included; the handshake of a WebSocket
+// gets it in venue.c.
+static const struct lws_protocol_vhost_options simulated = {NULL, NULL, "x-simulated:", "true"};
+
+static void lws_log(int level, const char *line)
+{
+    char text[256];
+    str_copyn(text, sizeof text, line, strcspn(line, "\n"));
+    log_ev(level == LLL_ERR ? LOG_WARN : LOG_DEBUG, "lws", F_STR("msg", text));
+}
+
+static struct lws_vhost *listen_on(struct sim *s, const char *name, int64_t port, bool tls,
+                                   struct err *e)
+{
+    struct lws_context_creation_info info = {0};
+    info.vhost_name = name;
+    info.port = (int)port;
+    info.iface = s->cfg->host;
+    info.protocols = protocols;
+    info.headers = &simulated;
+    info.keepalive_timeout = 60;
+    info.timeout_secs = 20;
+    info.gid = -1;
+    info.uid = -1;
+    if (tls) {
+        info.ssl_cert_filepath = s->cfg->cert;
+        info.ssl_private_key_filepath = s->cfg->key;
+    }
+    struct lws_vhost *v = lws_create_vhost(s->ctx, &info);
+    if (v == NULL || lws_get_vhost_listen_port(v) <= 0) {
+        err_set(e, ERR_IO, "cannot listen on %s port %lld for the %s", s->cfg->host,
+                (long long)port, name);
+        return NULL;
+    }
+    return v;
+}
+
+int sim_open(struct sim *s, struct err *e)
+{
+    buf_init(&s->scratch, SCRATCH_MAX);
+    lws_set_log_level(LLL_ERR | LLL_WARN, lws_log);
+    struct lws_context_creation_info info = {0};
+    info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
+                   (s->cfg->cert[0] != '\0' ? LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT : 0);
+    info.max_http_header_data2 = 65536; // a URL may name 1,024 streams
+    info.gid = -1;
+    info.uid = -1;
+    info.user = s;
+    s->ctx = lws_create_context(&info);
+    if (s->ctx == NULL) {
+        return err_set(e, ERR_IO, "libwebsockets did not start");
+    }
+    s->venue = listen_on(s, "venue", s->cfg->port, s->cfg->cert[0] != '\0', e);
+    s->control = s->venue != NULL ? listen_on(s, "control", s->cfg->control_port, false, e) : NULL;
+    if (s->control == NULL) {
+        sim_close(s);
+        return ERR_IO;
+    }
+    lws_sul_schedule(s->ctx, 0, &s->house_timer, house_cb, HOUSE_US);
+    if (!s->cfg->start_on_subscribe) {
+        sim_start_market(s);
+    }
+    return 0;
+}
+
+void sim_close(struct sim *s)
+{
+    s->stopping = true;
+    if (s->ctx != NULL) {
+        lws_context_destroy(s->ctx);
+        s->ctx = NULL;
+    }
+    faults_release(&s->faults);
+    buf_release(&s->scratch);
+    market_free(s->market);
+    s->market = NULL;
+}

@@ -1,0 +1,310 @@
+// libwebsockets callbacks of both ports: REST requests, WebSocket handshakes, frames.
+
+#include "services/exchange-sim/io/sim.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/base/str.h"
+
+#define MAX_PARAMS 16
+#define MAX_PARAM_TEXT 512
+#define MAX_PATH 32768
+#define MAX_BODY ((size_t)256 << 20)
+#define PIECE ((size_t)16384)
+#define BAN_MARGIN 1 // Retry-After is told in whole seconds
+
+struct session {
+    struct client *client; // WebSocket
+    struct buf body;       // HTTP answer under way
+    bool has_body;
+    int status;
+    const char *content_type;
+    int64_t used_weight; // -1: not told
+    int retry_after_s;   // 0: not told
+};
+
+_Static_assert(sizeof(struct session) <= 256, "the protocol table of sim.c reserves this");
+
+// ---- query parameters
+// -----------------------------------------------------------------------------
+
+struct params {
+    int n;
+    char name[MAX_PARAMS][32];
+    char value[MAX_PARAMS][MAX_PARAM_TEXT];
+};
+
+static void read_params(struct lws *wsi, struct params *q)
+{
+    char text[MAX_PARAM_TEXT + 64];
+    q->n = 0;
+    for (int i = 0; q->n < MAX_PARAMS; i++) {
+        int n = lws_hdr_copy_fragment(wsi, text, sizeof text, WSI_TOKEN_HTTP_URI_ARGS, i);
+        if (n < 0) {
+            return;
+        }
+        const char *eq = memchr(text, '=', (size_t)n);
+        size_t name_n = eq != NULL ? (size_t)(eq - text) : (size_t)n;
+        if (!str_copyn(q->name[q->n], sizeof q->name[0], text, name_n)) {
+            continue;
+        }
+        q->value[q->n][0] = '\0';
+        if (eq != NULL) {
+            str_copyn(q->value[q->n], sizeof q->value[0], eq + 1, (size_t)n - name_n - 1);
+        }
+        q->n++;
+    }
+}
+
+static const char *param(void *arg, const char *name)
+{
+    const struct params *q = arg;
+    for (int i = 0; i < q->n; i++) {
+        if (strcmp(q->name[i], name) == 0) {
+            return q->value[i];
+        }
+    }
+    return NULL;
+}
+
+// ---- HTTP
+// -----------------------------------------------------------------------------------------
+
+static void drop_body(struct session *x)
+{
+    if (x->has_body) {
+        buf_release(&x->body);
+        x->has_body = false;
+    }
+}
+
+static int venue_answer(struct sim *s, struct session *x, const char *path, struct params *q,
+                        bool is_get)
+{
+    struct buf *b = &x->body;
+    int64_t wall = sim_wall_ms(s);
+    s->rest_requests++;
+    x->used_weight = weight_use(&s->weight, wall, weight_of_path(path));
+    if (x->used_weight > s->cfg->weight_limit) {
+        s->refused_rest++;
+        x->retry_after_s = (int)((60000 - wall % 60000) / 1000) + BAN_MARGIN;
+        char msg[160];
+        str_fmt(msg, sizeof msg,
+                "Too many requests; current limit of IP(127.0.0.1) is %lld requests per minute.",
+                (long long)s->cfg->weight_limit);
+        return rest_error(b, 429, -1003, msg);
+    }
+    if (is_get && strcmp(path, "/fapi/v1/aggTrades") == 0) {
+        return rest_agg_trades(s->market, sim_clock_ms(s), param, q, b);
+    }
+    if (is_get && strcmp(path, "/fapi/v1/exchangeInfo") == 0) {
+        return rest_exchange_info(s->market, sim_clock_ms(s), s->cfg->weight_limit, b);
+    }
+    if (is_get && strcmp(path, "/fapi/v1/time") == 0) {
+        return rest_time(sim_clock_ms(s), b);
+    }
+    if (is_get && strcmp(path, "/fapi/v1/ping") == 0) {
+        buf_adds(b, "{}");
+        return 200;
+    }
+    return rest_error(b, 404, -5000, "Path or method is invalid");
+}
+
+static int add_header(struct lws *wsi, const char *name, const char *value, unsigned char **p,
+                      unsigned char *end)
+{
+    return lws_add_http_header_by_name(wsi, (const unsigned char *)name,
+                                       (const unsigned char *)value, (int)strlen(value), p, end);
+}
+
+// Status line and headers; the body follows when the socket takes it.
+static int send_head(struct lws *wsi, struct session *x)
+{
+    unsigned char head[LWS_PRE + 2048];
+    unsigned char *start = head + LWS_PRE;
+    unsigned char *p = start;
+    unsigned char *end = head + sizeof head - 1;
+    char text[24];
+    if (lws_add_http_common_headers(wsi, (unsigned)x->status, x->content_type,
+                                    (lws_filepos_t)buf_len(&x->body), &p, end)) {
+        return 1;
+    }
+    if (x->used_weight >= 0) {
+        text[fmt_i64(text, x->used_weight)] = '\0';
+        if (add_header(wsi, "X-MBX-USED-WEIGHT-1M:", text, &p, end)) {
+            return 1;
+        }
+    }
+    if (x->retry_after_s > 0) {
+        text[fmt_i64(text, x->retry_after_s)] = '\0';
+        if (add_header(wsi, "Retry-After:", text, &p, end)) {
+            return 1;
+        }
+    }
+    if (lws_finalize_write_http_header(wsi, start, &p, end)) {
+        return 1;
+    }
+    lws_callback_on_writable(wsi);
+    return 0;
+}
+
+static int on_http(struct sim *s, struct lws *wsi, struct session *x, const char *path)
+{
+    static struct params q; // one thread; too large for a small stack
+    read_params(wsi, &q);
+    drop_body(x);
+    buf_init(&x->body, MAX_BODY);
+    x->has_body = true;
+    x->content_type = "application/json";
+    x->used_weight = -1;
+    x->retry_after_s = 0;
+    bool posted = lws_hdr_total_length(wsi, WSI_TOKEN_POST_URI) > 0;
+    if (lws_get_vhost(wsi) == s->control) {
+        x->status = control_answer(s, path, param, &q, &x->body, &x->content_type);
+    } else {
+        x->status = venue_answer(s, x, path, &q, !posted);
+    }
+    if (x->body.failed) {
+        buf_clear(&x->body);
+        x->status = rest_error(&x->body, 500, -1001, "The answer is too large.");
+    }
+    // A request with a body is answered when the body has passed.
+    if (posted && lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0) {
+        return 0;
+    }
+    return send_head(wsi, x);
+}
+
+static int on_http_writable(struct lws *wsi, struct session *x)
+{
+    if (!x->has_body) {
+        return 0;
+    }
+    unsigned char piece[LWS_PRE + PIECE];
+    size_t n = buf_len(&x->body) < PIECE ? buf_len(&x->body) : PIECE;
+    bool last = n == buf_len(&x->body);
+    memcpy(piece + LWS_PRE, buf_ptr(&x->body), n);
+    buf_consume(&x->body, n);
+    if (lws_write(wsi, piece + LWS_PRE, n, last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) < (int)n) {
+        return -1;
+    }
+    if (!last) {
+        lws_callback_on_writable(wsi);
+        return 0;
+    }
+    drop_body(x);
+    return lws_http_transaction_completed(wsi) ? -1 : 0;
+}
+
+// ---- WebSocket handshake
+// ----------------------------------------------------------------------------
+
+static struct route_path path_of(struct lws *wsi, char *path, size_t size)
+{
+    if (lws_hdr_copy(wsi, path, (int)size, WSI_TOKEN_GET_URI) <= 0) {
+        path[0] = '\0';
+    }
+    return route_parse(path);
+}
+
+static int on_upgrade(struct sim *s, struct lws *wsi)
+{
+    static char path[MAX_PATH];
+    if (lws_get_vhost(wsi) == s->control || path_of(wsi, path, sizeof path).route == ROUTE_NONE) {
+        if (lws_return_http_status(wsi, 404, NULL) != 0) {
+            return -1;
+        }
+        return 1;
+    }
+    return 0;
+}
+
+static bool on_established(struct sim *s, struct lws *wsi, struct session *x)
+{
+    static char path[MAX_PATH];
+    static char args[MAX_PATH];
+    struct route_path r = path_of(wsi, path, sizeof path);
+    const char *streams = r.streams;
+    for (int i = 0; r.combined; i++) {
+        int n = lws_hdr_copy_fragment(wsi, args, sizeof args, WSI_TOKEN_HTTP_URI_ARGS, i);
+        if (n < 0) {
+            break;
+        }
+        if (str_starts(args, "streams=")) {
+            streams = args + strlen("streams=");
+            break;
+        }
+    }
+    x->client = client_new(s, wsi, r.route, r.combined);
+    log_ev(LOG_INFO, "client_connected", F_STR("path", path), F_STR("streams", streams),
+           F_BOOL("retired_root", r.route == ROUTE_RETIRED));
+    if (!client_subscribe_list(x->client, streams)) {
+        lws_close_reason(wsi, LWS_CLOSE_STATUS_POLICY_VIOLATION, NULL, 0);
+        return false;
+    }
+    return true;
+}
+
+static int add_simulated(struct lws *wsi, void *in)
+{
+    struct lws_process_html_args *a = in;
+    unsigned char *p = (unsigned char *)a->p;
+    if (add_header(wsi, "X-Simulated:", "true", &p, p + a->max_len)) {
+        return 1;
+    }
+    a->p = (char *)p;
+    return 0;
+}
+
+int venue_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                   size_t len)
+{
+    struct session *x = user;
+    struct sim *s = lws_context_user(lws_get_context(wsi));
+    switch ((int)reason) { // most reasons are not ours
+    case LWS_CALLBACK_HTTP:
+        return on_http(s, wsi, x, in);
+    case LWS_CALLBACK_HTTP_BODY_COMPLETION:
+        return x->has_body && lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0
+                   ? send_head(wsi, x)
+                   : 0;
+    case LWS_CALLBACK_HTTP_WRITEABLE:
+        return on_http_writable(wsi, x);
+    case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
+    case LWS_CALLBACK_CLOSED_HTTP:
+        if (x != NULL) {
+            drop_body(x);
+        }
+        return 0;
+    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+        return on_upgrade(s, wsi);
+    case LWS_CALLBACK_ADD_HEADERS:
+        return add_simulated(wsi, in);
+    case LWS_CALLBACK_ESTABLISHED:
+        return on_established(s, wsi, x) ? 0 : -1;
+    case LWS_CALLBACK_RECEIVE:
+        return client_receive(x->client, in, len,
+                              lws_is_final_fragment(wsi) && lws_remaining_packet_payload(wsi) == 0)
+                   ? 0
+                   : -1;
+    case LWS_CALLBACK_RECEIVE_PONG:
+        client_pong(x->client);
+        return 0;
+    case LWS_CALLBACK_SERVER_WRITEABLE:
+        return client_writable(x->client) ? 0 : -1;
+    case LWS_CALLBACK_CLOSED:
+        if (x->client != NULL) {
+            client_free(x->client);
+            x->client = NULL;
+        }
+        return 0;
+    case LWS_CALLBACK_RAW_RX_FILE: // a signal (signals.c adopts its descriptor)
+        s->stopping = true;
+        return 0;
+    default:
+        return 0;
+    }
+}
