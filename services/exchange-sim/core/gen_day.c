@@ -46,7 +46,7 @@ static int64_t bell(uint64_t u)
 static int64_t isqrt(int64_t v)
 {
     int64_t r = 0;
-    for (int64_t bit = INT64_C(1) << 40; bit > 0; bit >>= 1) {
+    for (int64_t bit = INT64_C(1) << 31; bit > 0; bit >>= 1) {
         if ((r + bit) * (r + bit) <= v) {
             r += bit;
         }
