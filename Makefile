@@ -154,6 +154,21 @@ endif
 	  --plain $(call only,$(PLAIN_TESTS:tests/%.c=$(B)/tests/%)) \
 	  --tsan $(call only,$(TSAN_TESTS:tests/%.c=$(BASE_B)/san-thread$(if $(CLANG),/clang)/tests/%))
 
+# ---- lint, format, generated documentation ------------------------------------------------------
+
+C_FILES = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
+
+.PHONY: lint format docs
+lint: ## Everything that is checked without running it
+	@$(MAKE) --no-print-directory deps
+	@MAKE="$(MAKE)" tests/lint/run.sh
+
+format: ## clang-format over every C file
+	@clang-format -i $(wildcard $(C_FILES))
+
+docs: build ## Write the option tables into the READMEs and .env.example
+	@python3 tests/lint/options.py --write $(B)/bin
+
 # ---- whole-system tests, demo, bench ------------------------------------------------------------
 
 # A test picks the binaries of its own build: SAN=... and friends reach them through BC4_BIN.

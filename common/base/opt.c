@@ -416,16 +416,6 @@ int opt_load(const struct opt_table *t, void *out, opt_getenv_fn getenv_fn, void
 
 // ---- what the table prints --------------------------------------------------------------------
 
-static void add_default(const struct opt *r, struct buf *b)
-{
-    if (r->def && *r->def) {
-        buf_adds(b, r->def);
-        if (r->unit) {
-            buf_addf(b, " %s", r->unit);
-        }
-    }
-}
-
 void opt_print_help(const struct opt_table *t, FILE *f)
 {
     fprintf(f, "%s: %s\n\nusage: %s [flags]%s%s\n\n", t->program, t->summary, t->program,
@@ -446,8 +436,7 @@ void opt_print_help(const struct opt_table *t, FILE *f)
         buf_clear(&b);
         allowed(r, &b);
         if (r->def && *r->def) {
-            buf_adds(&b, "; default ");
-            add_default(r, &b);
+            buf_addf(&b, "; default %s%s%s", r->def, r->unit ? " " : "", r->unit ? r->unit : "");
         }
         fprintf(f, "      %s%s\n", buf_cstr(&b),
                 r->secret ? "; secret, also from the file named by the variable + _FILE" : "");
@@ -480,13 +469,11 @@ void opt_print_markdown(const struct opt_table *t, FILE *f)
         if (r->flag) {
             fprintf(f, ", `%s`", r->flag);
         }
-        buf_clear(&b);
-        add_default(r, &b);
         fprintf(f, " | ");
-        if (buf_len(&b)) {
+        if (r->def && *r->def) {
             fputc('`', f);
-            put_cell(f, buf_cstr(&b));
-            fputc('`', f);
+            put_cell(f, r->def);
+            fprintf(f, "`%s%s", r->unit ? " " : "", r->unit ? r->unit : "");
         }
         fprintf(f, " | ");
         buf_clear(&b);

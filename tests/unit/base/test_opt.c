@@ -339,7 +339,7 @@ Test(opt, the_table_prints_itself)
 {
     char *md = printed(opt_print_markdown);
     cr_expect_not_null(strstr(md, "| variable | default | allowed | meaning |\n|---|---|---|---|\n"
-                                  "| `MAX_QUEUE`, `--max-queue` | `5000 trades` | a whole number "
+                                  "| `MAX_QUEUE`, `--max-queue` | `5000` trades | a whole number "
                                   "from 100 to 10000000 | Trades held. |\n"));
     cr_expect_not_null(strstr(md, "Base \\| quote."), "a cell may not end the row");
     cr_expect_not_null(strstr(md, "| `KEY`, `KEY_FILE` |"));
