@@ -48,8 +48,8 @@ def rows_of(table):
         if len(cells) != 4:
             sys.exit("not a row of an option table: " + line)
         names = [n.strip("`") for n in cells[0].split(", ")]
-        default = re.match(r"`([^`]*)`", cells[1])
-        yield names, default.group(1) if default else "", cells[2], cells[3]
+        default, unit = re.match(r"(?:`([^`]*)`)? ?(.*)", cells[1]).groups()
+        yield names, default or "", cells[2] + (", in " + unit if unit else ""), cells[3]
 
 
 def env_example(tables):
@@ -178,7 +178,7 @@ def self_test():
         if said or not read(root, "services/b/README.md").startswith("x\n\n## Options\n"):
             wrong.append("a page without a block does not get one: %s" % said)
         env = read(root, ".env.example")
-        if env.count("#REDIS_URL=redis://h\n") != 1 or "#A_PORT=81\n" not in env or "OLD" in env:
+        if env.count("#REDIS_URL=redis://h\n") != 1 or ", in ms)\n#A_PORT=81\n" not in env or "OLD" in env:
             wrong.append(".env.example: " + env)
         put("services/a/README.md", read(root, "services/a/README.md").replace("Port.", "Port!"))
         if len(update(bindir, root, False)) != 1:
