@@ -95,13 +95,21 @@ $(B)/bin/$(1): $(call service_obj,$(1)) $(COMMON_LIB)
 endef
 $(foreach s,$(SERVICES),$(eval $(call service_rule,$(s))))
 
+# Helpers of the tests: a private Redis, scripted servers.
+SUPPORT_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
+SUPPORT_LIB := $(B)/libsupport.a
+SUPPORT_LIBS := -levent_openssl -lssl -lcrypto
+$(SUPPORT_LIB): $(SUPPORT_OBJ)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
 # A unit test links the common library and, when its folder is named after a service, all objects
 # of that service but main.
 define unit_rule
-$(B)/tests/unit/$(1): $(B)/tests/unit/$(1).o $(call service_lib_obj,$(patsubst %/,%,$(dir $(1)))) $(COMMON_LIB)
+$(B)/tests/unit/$(1): $(B)/tests/unit/$(1).o $(call service_lib_obj,$(patsubst %/,%,$(dir $(1)))) $(SUPPORT_LIB) $(COMMON_LIB)
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LDLIBS) -lcriterion $(if $(filter api/%,$(1)),-lcivetweb)
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LDLIBS) $(SUPPORT_LIBS) -lcriterion $(if $(filter api/%,$(1)),-lcivetweb)
 endef
 $(foreach t,$(UNIT_SRC:tests/unit/%.c=%),$(eval $(call unit_rule,$(t))))
 
@@ -109,10 +117,10 @@ $(foreach t,$(UNIT_SRC:tests/unit/%.c=%),$(eval $(call unit_rule,$(t))))
 # integration tests. A line "// links: api" names the service whose objects it needs.
 plain_service = $(shell sed -n 's|^// links: ||p' $(1))
 define plain_rule
-$(B)/tests/$(1): $(B)/tests/$(1).o $(foreach s,$(call plain_service,tests/$(1).c),$(call service_lib_obj,$(s))) $(COMMON_LIB)
+$(B)/tests/$(1): $(B)/tests/$(1).o $(foreach s,$(call plain_service,tests/$(1).c),$(call service_lib_obj,$(s))) $(SUPPORT_LIB) $(COMMON_LIB)
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LDLIBS) -lcivetweb
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LDLIBS) $(SUPPORT_LIBS) -lcivetweb
 endef
 $(foreach t,$(PLAIN_SRC:tests/%.c=%) $(BENCH_SRC:tests/%.c=%),$(eval $(call plain_rule,$(t))))
 

@@ -39,7 +39,8 @@ void stream_reader_free(struct stream_reader *s);
 // Sets positions ("0-0" = from the beginning) and (re)starts reading from there. A read under way
 // for the old positions is discarded.
 void stream_reader_start(struct stream_reader *s, const char *const *positions);
-// Stops after the reply under way is discarded; positions are kept.
+// Stops; a reply under way is discarded, positions are kept. Inside on_entry: the entry does not
+// count as taken.
 void stream_reader_pause(struct stream_reader *s);
 const char *stream_reader_position(const struct stream_reader *s, size_t i);
 bool stream_reader_is_up(const struct stream_reader *s);
