@@ -7,6 +7,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/log.h"
+#include "common/base/str.h"
 #include "common/base/version.h"
 
 #define DESCRIBE_MAX (64 * 1024)
@@ -74,8 +75,11 @@ void boot_run(struct boot *b, struct service *s)
     buf_init(&text, DESCRIBE_MAX);
     opt_describe(b->table, b->values, &text);
     const char *options = text.failed ? NULL : buf_cstr(&text);
+    char port[16];
+    (void)str_fmt(port, sizeof port, "%d", b->port);
     log_ev(LOG_INFO, "process_up", F_STR("version", bc_version), F_INT("pid", getpid()),
-           F_INT("health_port", service_http_port(s)), F_RAW("options", options));
+           F_INT("health_port", service_http_port(s)), F_RAW("port", b->port > 0 ? port : NULL),
+           F_RAW("options", options));
     buf_release(&text);
     service_run(s);
 }

@@ -36,6 +36,8 @@ struct boot {
     // such as REDIS_URL. ERR_* with e naming the variable. NULL = none.
     int (*check)(void *values, struct err *e);
 
+    int port; // public port, set before boot_run(): field "port" of process_up; 0 = none
+
     // Filled by boot_begin():
     struct loop *loop; // owned
     int first_operand; // index into argv, or argc
@@ -45,7 +47,8 @@ struct boot {
 // loop on the system clock. Returns -1 to go on, else the exit code (0, or 2 after the reason went
 // to stderr). Connects to nothing.
 int boot_begin(struct boot *b, int argc, char **argv);
-// Logs process_up (version, pid, health_port, options) and runs the loop until service_done().
+// Logs process_up (version, pid, health_port, port, options) and runs the loop until
+// service_done().
 void boot_run(struct boot *b, struct service *s);
 // Logs process_down, frees service and loop, returns the exit code.
 int boot_end(struct boot *b, struct service *s);

@@ -1,10 +1,6 @@
 // The gateway: CivetWeb is listening before anything else is started, then Redis is followed on
 // the loop of this thread.
 
-#include <stdio.h>
-#include <string.h>
-
-#include "common/base/log.h"
 #include "common/base/str.h"
 #include "common/io/boot.h"
 #include "services/api/config.h"
@@ -124,8 +120,7 @@ int main(int argc, char **argv)
         gateway_stop(&app);
         return boot_fail(&b, NULL, &e);
     }
-    log_ev(LOG_INFO, "listening", F_STR("host", cfg->backend_host),
-           F_INT("port", web_port(app.web)));
+    b.port = web_port(app.web);
     struct service_opts so = {.loop = b.loop,
                               .name = "api",
                               .instance = cfg->instance,

@@ -11,7 +11,7 @@
 #define OUT_MAX ((size_t)16 << 20)
 // Up to this size a body is copied behind its header (one write); a larger one is written from the
 // cache as it is.
-#define COPY_MAX ((size_t)32 << 10)
+#define COPY_MAX ((size_t)256 << 10)
 #define TEXT_EXPOSITION "text/plain; version=0.0.4; charset=utf-8"
 #define TEXT_OPENMETRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
@@ -248,22 +248,16 @@ static void answer(const struct gateway *g, struct serve_scratch *s, const struc
     };
     struct ask a = {&env, snap, q};
     enum form form = form_of(q->route, in->accept);
-    struct slice tail = {NULL, 0};
+    struct slice rest = {NULL, 0}; // the still half behind its '{'
     buf_clear(&s->live);
     if (form == FORM_JSON) {
         if (q->route->still) {
             out->hold = cache_still(g->cache, &a);
         }
-        struct slice rest = {NULL, 0}; // the still half behind its '{'
         if (out->hold && out->hold->n > 2) {
             rest = (struct slice){out->hold->data + 1, out->hold->n - 1};
         }
         answer_live(&a, rest.n > 0, &s->live);
-        if (rest.n > COPY_MAX) {
-            tail = rest;
-        } else {
-            buf_add(&s->live, rest.p, rest.n);
-        }
         h->type = "application/json";
         h->status = answer_status(&a);
     } else {
@@ -285,11 +279,15 @@ static void answer(const struct gateway *g, struct serve_scratch *s, const struc
         error_out(g, s, in, h, "the answer is larger than the gateway's limit", out);
         return;
     }
-    h->length = buf_len(&s->live) + tail.n;
+    h->length = buf_len(&s->live) + rest.n;
     add_head(g, s, in, h);
     if (strcmp(in->method, "HEAD") != 0) {
         buf_add(&s->out, buf_ptr(&s->live), buf_len(&s->live));
-        out->tail = tail;
+        if (rest.n <= COPY_MAX) {
+            buf_add(&s->out, rest.p, rest.n);
+        } else {
+            out->tail = rest;
+        }
     }
     finish(s, h, out);
 }
