@@ -45,8 +45,9 @@ Test(entry, numbers_of_every_length_are_written_whole)
     struct entry_keys k;
     char out[ENTRY_MAX], want[ENTRY_MAX];
     entry_keys_init(&k, &ins);
-    int64_t v = 9;
-    for (int digits = 1; digits <= 18; digits++, v = v * 10 + digits % 10) {
+    int64_t v = 0;
+    for (int digits = 1; digits <= 18; digits++) {
+        v = v * 10 + (digits + 8) % 10;
         const size_t n = entry_lookup(&k, v, v, out);
         char id[64];
         str_fmt(id, sizeof id, "%lld-%lld", (long long)v, (long long)v);

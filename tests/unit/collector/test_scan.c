@@ -86,9 +86,10 @@ Test(scan, reads_the_fields)
 Test(scan, every_integer_of_any_length_is_read_exactly)
 {
     char text[512];
-    int64_t v = 1;
-    for (int digits = 1; digits <= 18; digits++, v = v * 10 + digits % 10) {
+    int64_t v = 0;
+    for (int digits = 1; digits <= 18; digits++) {
         struct frame f;
+        v = v * 10 + digits % 10;
         const int n = snprintf(text, sizeof text,
                                "{\"e\":\"aggTrade\",\"E\":%lld,\"a\":%lld,\"s\":\"X\",\"p\":\"1\","
                                "\"q\":\"1\",\"f\":1,\"l\":1,\"T\":%lld,\"m\":true}",
