@@ -37,7 +37,7 @@ start_time() { # pid
 
 alive() { # pid file
     local pid when
-    read -r pid when <"$1" 2>/dev/null || return 1
+    [ -e "$1" ] && read -r pid when <"$1" || return 1
     [ -n "$when" ] && [ "$(start_time "$pid")" = "$when" ]
 }
 

@@ -6,10 +6,11 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import unittest
 
 import recordings
-from stack import BIN, ROOT, http, wait_for
+from stack import BIN, PATIENCE, ROOT, http, wait_for
 
 SCRIPT = ROOT / "deploy" / "local" / "stack.sh"
 PORTS = ("BACKEND_PORT", "COLLECTOR_HTTP_PORT", "CONTEXT_HTTP_PORT", "STRATEGY_HTTP_PORT",
@@ -47,6 +48,8 @@ class Demo(unittest.TestCase):
         with tempfile.TemporaryDirectory(prefix="bc4-demo-") as folder:
             p = self.start(folder, **env)
             lines = []
+            watchdog = threading.Timer(60 * PATIENCE, p.terminate)  # else a silent demo hangs us
+            watchdog.start()
             try:
                 port = self.read_until(p, r"REST +http://127\.0\.0\.1:(\d+)/health", lines).group(1)
                 found = self.read_until(
@@ -62,6 +65,7 @@ class Demo(unittest.TestCase):
                 wait_for(lambda: not self.left_running(folder), 5,
                          lambda: f"everything ended; left {self.left_running(folder)}")
             finally:
+                watchdog.cancel()
                 if p.poll() is None:
                     p.send_signal(signal.SIGTERM)
                     p.wait(30)
