@@ -115,16 +115,23 @@ void faults_stall(struct faults *f, int lane, int64_t until_ms, bool keep_them)
 // ---- broken frames ------------------------------------------------------------------------------
 
 const char *const fault_kinds[] = {
-    "truncated",  "not_json", "not_object", "no_price", "negative", "zero",
-    "zero_price", "absurd",   "precision",  "foreign",  "future",   "old",
-    "string_id",  "nested",   "empty",      "oversize", "binary",   NULL,
+    "mix",        "truncated", "not_json",  "not_object", "no_price", "negative", "zero",
+    "zero_price", "absurd",    "precision", "foreign",    "future",   "old",      "string_id",
+    "nested",     "empty",     "oversize",  "binary",     NULL,
 };
 
 #define OVERSIZE_BYTES ((size_t)5 << 20) // clients usually allow 4 MiB
 
-bool fault_malformed(struct buf *out, const char *kind, const struct sim_trade *like,
+// What every client is expected to survive without losing the connection.
+static const char *const mix[] = {"truncated",  "not_json", "no_price",  "negative", "zero",
+                                  "zero_price", "absurd",   "precision", "foreign",  "future"};
+
+bool fault_malformed(struct buf *out, const char *kind, int64_t nth, const struct sim_trade *like,
                      const char *symbol)
 {
+    if (str_ieq(kind, "mix")) {
+        kind = mix[(size_t)nth % (sizeof mix / sizeof mix[0])];
+    }
     struct sim_trade t = *like;
     t.id = like->id + 1;
     const char *s = symbol;

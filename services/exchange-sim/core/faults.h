@@ -46,10 +46,10 @@ void faults_reorder(struct faults *f, int64_t n);
 void faults_stall(struct faults *f, int lane, int64_t until_ms, bool keep);
 
 // Appends a broken frame made after `like`, which carries the id that the next trade will have.
-// kinds: truncated, not_json, not_object, no_price, negative, zero, zero_price, absurd, precision,
-// foreign, future, old, string_id, nested, empty, oversize, binary (random bytes). False when the
-// kind is unknown.
-bool fault_malformed(struct buf *out, const char *kind, const struct sim_trade *like,
+// kinds: mix (the nth of those that a client survives), truncated, not_json, not_object, no_price,
+// negative, zero, zero_price, absurd, precision, foreign, future, old, string_id, nested, empty,
+// oversize, binary (random bytes). False when the kind is unknown.
+bool fault_malformed(struct buf *out, const char *kind, int64_t nth, const struct sim_trade *like,
                      const char *symbol);
 extern const char *const fault_kinds[]; // NULL-terminated
 

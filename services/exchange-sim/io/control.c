@@ -169,7 +169,7 @@ static int order_malformed(struct sim *s, rest_param_fn param, void *arg, struct
     int lane = lane_param(s, param, arg);
     const char *kind = param(arg, "kind");
     int64_t n = count_of(param, arg, "n", 1, 1000);
-    if (lane < 0 || n < 0 || !sim_send_malformed(s, lane, kind != NULL ? kind : "truncated", n)) {
+    if (lane < 0 || n < 0 || !sim_send_malformed(s, lane, kind != NULL ? kind : "mix", n)) {
         buf_adds(body, "{\"ok\":false,\"kinds\":[");
         for (const char *const *k = fault_kinds; *k != NULL; k++) {
             buf_addf(body, "%s\"%s\"", k == fault_kinds ? "" : ",", *k);

@@ -51,7 +51,7 @@ bool sim_send_malformed(struct sim *s, int lane, const char *kind, int64_t n)
     }
     for (int64_t i = 0; i < n; i++) {
         buf_clear(&s->scratch);
-        if (!fault_malformed(&s->scratch, kind, &like, l->symbol)) {
+        if (!fault_malformed(&s->scratch, kind, i, &like, l->symbol)) {
             return false;
         }
         s->faults.malformed++;
