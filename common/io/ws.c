@@ -519,6 +519,13 @@ bool ws_is_open(const struct ws *w)
     return w->open && w->wsi;
 }
 
+void ws_pause(struct ws *w, bool paused)
+{
+    if (ws_is_open(w) && lws_rx_flow_control(w->wsi, paused ? 0 : 1) == 0) {
+        pump_soon(w->c);
+    }
+}
+
 // ---- context
 // -------------------------------------------------------------------------------------
 

@@ -46,5 +46,8 @@ int ws_send(struct ws *w, const char *p, size_t n) MUST_CHECK;
 // is fine.
 void ws_close(struct ws *w);
 bool ws_is_open(const struct ws *w);
+// Stops (and resumes) reading, so that the peer has to wait: back-pressure by TCP. What was read
+// already may still be delivered, and a paused socket can end for silence: pause for moments only.
+void ws_pause(struct ws *w, bool paused);
 
 #endif

@@ -132,6 +132,8 @@ void socket_start(struct market_socket *s);
 void socket_stop(struct market_socket *s); // for good
 void socket_tick(struct market_socket *s, int64_t mono_ms);
 bool socket_is_open(const struct market_socket *s);
+// Reads on when the queues allow it. Called when Redis answered.
+void socket_relieve(struct market_socket *s);
 
 // ---- io/report.c ----
 void report_health(void *arg, struct jw *w);

@@ -10,6 +10,8 @@
 
 #define URL_MAX 8192
 #define SNIPPET 160
+// A venue is made to wait this long at most; then Redis counts as away and the queue may overflow.
+#define PAUSE_MAX_MS 1000
 
 struct market_socket {
     struct app *app;
@@ -19,11 +21,13 @@ struct market_socket {
     struct backoff backoff;
     char url[URL_MAX];
     bool open, stopped;
-    bool dirty;          // frames of this turn wait for the pump
+    bool paused;         // Redis is behind: the venue has to wait
+    int64_t answered_ms; // monotonic: when Redis last stored a batch
     int silent_attempts; // reconnects for silence since data came last
 };
 
 static void connect_now(void *arg);
+static void consider_pause(struct market_socket *s);
 
 // ---- frames ------------------------------------------------------------------------------------
 
@@ -50,10 +54,16 @@ static void apply_trade(struct lane *l, const struct frame *fr, const struct fee
 {
     const struct app *a = l->app;
     const int64_t shown_us = rx_us + (a->clock_measured ? a->clock.offset_ms * 1000 : 0);
-    hist_add(&l->latency_ms, shown_us / 1000 - fr->event_ms, 1);
+    if (a->clock_measured) {
+        hist_add(&l->latency_ms, shown_us / 1000 - fr->event_ms, 1);
+    }
+    const bool was_dropping = l->outbox.dropping;
     if (!outbox_add_trade(&l->outbox, &out->trade, fr->price, fr->qty, shown_us)) {
         feed_dropped(&l->feed, &out->trade);
-        log_ev(LOG_WARN, "queue_full", F_STR("sym", l->feed.ins.name), F_INT("id", fr->id));
+    }
+    if (l->outbox.dropping && !was_dropping) {
+        log_ev(LOG_WARN, "queue_full", F_STR("sym", l->feed.ins.name), F_INT("first_id", fr->id),
+               F_UINT("queue", l->outbox.fresh));
     }
 }
 
@@ -131,6 +141,49 @@ static void on_message(void *arg, const char *p, size_t n, int64_t rx_us)
     }
     frame_release(&fr);
     writer_pump(a);
+    consider_pause(s);
+}
+
+// ---- back-pressure -----------------------------------------------------------------------------
+
+// Half a queue is left for what was read already.
+static bool is_behind(const struct app *a, size_t part)
+{
+    for (size_t i = 0; i < a->n; i++) {
+        const struct outbox *b = &a->lane[i].outbox;
+        if (b->open && b->fresh > b->o.max_queue / part) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void set_paused(struct market_socket *s, bool paused)
+{
+    if (s->paused != paused && s->ws != NULL) {
+        s->paused = paused;
+        ws_pause(s->ws, paused);
+    }
+}
+
+// Waits only for a Redis that answers: while it is away the queue has to take what comes.
+static void consider_pause(struct market_socket *s)
+{
+    const struct app *a = s->app;
+    if (!s->paused && is_behind(a, 2) && redis_is_up(a->redis)) {
+        const int64_t now = loop_mono_ms(a->loop);
+        if (now - s->answered_ms < PAUSE_MAX_MS) {
+            set_paused(s, true);
+        }
+    }
+}
+
+void socket_relieve(struct market_socket *s)
+{
+    s->answered_ms = loop_mono_ms(s->app->loop);
+    if (s->paused && !is_behind(s->app, 4)) {
+        set_paused(s, false);
+    }
 }
 
 // ---- connection --------------------------------------------------------------------------------
@@ -160,7 +213,7 @@ static void on_close(void *arg, const char *why)
 {
     struct market_socket *s = arg;
     s->ws = NULL;
-    s->open = false;
+    s->open = s->paused = false;
     if (!s->stopped) {
         again(s, why);
     }
@@ -201,6 +254,9 @@ void socket_tick(struct market_socket *s, int64_t mono_ms)
 {
     struct app *a = s->app;
     const struct silence *all[CONFIG_INSTRUMENTS];
+    if (s->paused && (!redis_is_up(a->redis) || mono_ms - s->answered_ms >= PAUSE_MAX_MS)) {
+        set_paused(s, false);
+    }
     for (size_t i = 0; i < a->n; i++) {
         struct lane *l = &a->lane[i];
         all[i] = &l->silence;
@@ -214,7 +270,7 @@ void socket_tick(struct market_socket *s, int64_t mono_ms)
         s->silent_attempts++;
         ws_close(s->ws);
         s->ws = NULL;
-        s->open = false;
+        s->open = s->paused = false;
         again(s, "silent");
     }
 }

@@ -22,7 +22,7 @@ struct venue_rest {
     struct http_call *info, *time;
     struct timer *retry, *clock;
     int tries;
-    bool ready;
+    bool info_done, clock_done, ready;
     struct vclock samples;
 };
 
@@ -31,9 +31,10 @@ static void ask_time(void *arg);
 
 // ---- exchangeInfo ------------------------------------------------------------------------------
 
+// Both questions have been answered, or given up.
 static void go_on(struct venue_rest *v)
 {
-    if (!v->ready) {
+    if (!v->ready && v->info_done && v->clock_done) {
         v->ready = true;
         app_venue_ready(v->app);
     }
@@ -80,6 +81,7 @@ static void on_info(void *arg, const struct http_reply *r)
     if (r->err != 0 || r->status != 200) {
         log_ev(LOG_WARN, "exchange_info_absent", F_STR("why", r->err != 0 ? r->why : "status"),
                F_INT("status", r->status), F_STR("tick", a->cfg->tick));
+        v->info_done = true;
         go_on(v);
         return;
     }
@@ -91,6 +93,7 @@ static void on_info(void *arg, const struct http_reply *r)
         }
     }
     free(info);
+    v->info_done = true;
     go_on(v);
 }
 
@@ -117,6 +120,7 @@ static void ask_info(void *arg)
     struct venue_rest *v = arg;
     v->info = get(v, "/fapi/v1/exchangeInfo", INFO_MAX_BODY, on_info);
     if (v->info == NULL) {
+        v->info_done = true;
         go_on(v);
     }
 }
@@ -145,6 +149,8 @@ static void measured(struct venue_rest *v)
                                : a->cfg->clock_check_s;
     vclock_clear(&v->samples);
     timer_start(v->clock, next_s * 1000);
+    v->clock_done = true;
+    go_on(v);
 }
 
 static void on_time(void *arg, const struct http_reply *r)
@@ -159,6 +165,8 @@ static void on_time(void *arg, const struct http_reply *r)
         timer_start(v->clock, v->app->cfg->clock_check_s * 1000);
         log_ev(LOG_INFO, "venue_clock_unread", F_STR("why", r->err != 0 ? r->why : e.text),
                F_INT("status", r->status));
+        v->clock_done = true;
+        go_on(v);
         return;
     }
     app_simulated(v->app, r->simulated, "time");
@@ -174,6 +182,10 @@ static void ask_time(void *arg)
     struct venue_rest *v = arg;
     if (v->time == NULL) {
         v->time = get(v, "/fapi/v1/time", TIME_MAX_BODY, on_time);
+        if (v->time == NULL) {
+            v->clock_done = true;
+            go_on(v);
+        }
     }
 }
 

@@ -93,6 +93,9 @@ static void on_answer(struct redis *r, const struct redisReply *reply, void *arg
     if (outbox_answer(&l->outbox, answer, ms, seq, loop_mono_ms(a->loop), &sent_us, &commands)) {
         hist_add(&l->ack_us, loop_wall_us(a->loop) - sent_us, (uint32_t)commands);
         writer_pump(a);
+        if (answer != ANSWER_AWAY) {
+            socket_relieve(a->socket);
+        }
     }
 }
 
