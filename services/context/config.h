@@ -1,0 +1,30 @@
+#ifndef CONTEXT_CONFIG_H
+#define CONTEXT_CONFIG_H
+// The option table of the context service and the struct it fills.
+
+#include <stdint.h>
+
+#include "common/base/opt.h"
+#include "common/io/redis.h"
+#include "common/market/symbols.h"
+
+struct config {
+    char redis_url[512];
+    char symbol[64], symbols[2048];
+    char data_source[24];
+    char log_level[16];
+    char instance[32];
+    char http_host[64];
+    int64_t http_port;
+    int64_t updates_per_sec;
+    // Derived by config_check():
+    struct redis_url url;
+    struct instrument ins[SYMBOLS_MAX];
+    size_t n_ins;
+};
+
+extern const struct opt_table config_table;
+// Parses what the table keeps as text. 0 or ERR_* with e naming the variable.
+int config_check(void *values, struct err *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,64 @@
+#include "services/context/core/context.h"
+
+#include "common/base/clock.h"
+#include "common/base/str.h"
+
+void context_init(struct context *c, const struct instrument *ins)
+{
+    *c = (struct context){.seen_ms = -1};
+    ledger_init(&c->ledger, ins);
+    iclock_init(&c->clock);
+}
+
+void context_release(struct context *c)
+{
+    ledger_release(&c->ledger);
+}
+
+void context_on_trade(struct context *c, const struct trade *t, int64_t rx_us)
+{
+    enum ledger_result r = ledger_add(&c->ledger, t);
+    if (r == LEDGER_OVERFLOW) {
+        c->bad++;
+        return;
+    }
+    if (r == LEDGER_COUNTED && t->ts_ms >= c->seen_ms) {
+        c->seen_ms = t->ts_ms;
+        c->seen_rx_us = rx_us;
+        c->seen_new = true;
+    }
+    if (c->ledger.rolled) {
+        c->ledger.rolled = false;
+        holes_prune(&c->holes, c->ledger.cur.start_ms - MS_PER_DAY);
+        c->history_changed = true;
+    }
+}
+
+int64_t context_clock(struct context *c, int64_t wall_us, int64_t mono_ms)
+{
+    if (c->seen_new) {
+        c->seen_new = false;
+        int64_t age_ms = c->seen_rx_us > 0 ? (wall_us - c->seen_rx_us) / 1000 : 0;
+        iclock_seen(&c->clock, c->seen_ms, mono_ms - (age_ms > 0 ? age_ms : 0));
+    }
+    return iclock_now(&c->clock, mono_ms);
+}
+
+void context_on_history(struct context *c, const struct history *h)
+{
+    c->history_changed = true;
+    if (h->kind == HISTORY_TRADES) {
+        ledger_hold_range(&c->ledger, h->from_id, h->to_id, h->from_ms, h->to_ms);
+        if (!slice_eq(slice_of(h->source), "live")) {
+            holes_add_repaired(&c->holes, h->from_ms, h->to_ms);
+        }
+        return;
+    }
+    struct hole_reason r = {.from_id = h->from_id,
+                            .to_id = h->to_id,
+                            .from_ms = h->from_ms,
+                            .to_ms = h->to_ms,
+                            .kind = h->kind};
+    str_copy(r.reason, sizeof r.reason, h->reason);
+    holes_add_reason(&c->holes, &r);
+}

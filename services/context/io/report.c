@@ -1,0 +1,93 @@
+#include "services/context/io/report.h"
+
+#include <string.h>
+
+#include "common/base/str.h"
+#include "common/io/service.h"
+
+static void key_int(struct jw *out, const char *name, const char *tail, int64_t v)
+{
+    char key[96];
+    str_fmt(key, sizeof key, "%s.%s", name, tail);
+    jw_kint(out, key, v);
+}
+
+void report_health(struct worker *const *w, size_t n, bool redis_up, struct jw *out)
+{
+    bool simulated = false;
+    for (size_t i = 0; i < n; i++) {
+        struct worker_stats s;
+        worker_stats(w[i], &s);
+        simulated = simulated || s.simulated;
+        const char *name = worker_name(w[i]);
+        char why[96];
+        char key[96];
+        bool ready = worker_is_ready(w[i], why, sizeof why);
+        str_fmt(key, sizeof key, "%s.status", name);
+        jw_kstr(out, key, ready ? "ok" : why);
+        key_int(out, name, "lag_ms", s.follow.lag_ms);
+        key_int(out, name, "entries", (int64_t)(s.follow.entries + s.follow.history_entries));
+        key_int(out, name, "bad", (int64_t)s.bad);
+        key_int(out, name, "duplicates", (int64_t)s.duplicates);
+        key_int(out, name, "too_old", (int64_t)s.too_old);
+        key_int(out, name, "reloads", (int64_t)s.follow.reloads);
+        key_int(out, name, "flushes", (int64_t)s.follow.flushes);
+        key_int(out, name, "missing_ms", s.missing_ms);
+        key_int(out, name, "holes", s.holes);
+    }
+    jw_kbool(out, "redis_up", redis_up);
+    jw_kbool(out, "simulated", simulated);
+}
+
+struct metric {
+    const char *name, *type, *help;
+    int64_t (*get)(const struct worker_stats *s);
+};
+
+#define GETTER(fn, expr)                                                                           \
+    static int64_t fn(const struct worker_stats *s)                                                \
+    {                                                                                              \
+        return (int64_t)(expr);                                                                    \
+    }
+GETTER(get_lag, s->follow.lag_ms)
+GETTER(get_entries, s->follow.entries)
+GETTER(get_history, s->follow.history_entries)
+GETTER(get_bad, s->bad)
+GETTER(get_duplicates, s->duplicates)
+GETTER(get_too_old, s->too_old)
+GETTER(get_reloads, s->follow.reloads)
+GETTER(get_flushes, s->follow.flushes)
+GETTER(get_skips, s->follow.skips)
+GETTER(get_missing, s->missing_ms)
+GETTER(get_holes, s->holes)
+
+static const struct metric metrics[] = {
+    {"bc4_context_lag_ms", "gauge", "Age of the newest entry read while there is more to read.",
+     get_lag},
+    {"bc4_context_entries_total", "counter", "Entries of :trades read.", get_entries},
+    {"bc4_context_history_entries_total", "counter", "Entries of :history read.", get_history},
+    {"bc4_context_bad_total", "counter", "Entries or trades refused.", get_bad},
+    {"bc4_context_duplicates_total", "counter", "Copies of trades held already.", get_duplicates},
+    {"bc4_context_too_old_total", "counter", "Trades before the previous day.", get_too_old},
+    {"bc4_context_reloads_total", "counter", "Loads of the stored state.", get_reloads},
+    {"bc4_context_flushes_total", "counter", "Transactions acknowledged.", get_flushes},
+    {"bc4_context_skips_total", "counter", "Times a stream was trimmed beyond the position.",
+     get_skips},
+    {"bc4_context_missing_ms", "gauge", "Milliseconds of the current day without proof.",
+     get_missing},
+    {"bc4_context_holes", "gauge", "Holes of the current day.", get_holes},
+};
+
+void report_metrics(struct worker *const *w, size_t n, struct buf *out)
+{
+    for (size_t m = 0; m < sizeof metrics / sizeof metrics[0]; m++) {
+        prom_head(out, metrics[m].name, metrics[m].type, metrics[m].help);
+        for (size_t i = 0; i < n; i++) {
+            struct worker_stats s;
+            worker_stats(w[i], &s);
+            char labels[96];
+            str_fmt(labels, sizeof labels, "instrument=\"%s\"", worker_name(w[i]));
+            prom_int(out, metrics[m].name, labels, metrics[m].get(&s));
+        }
+    }
+}
