@@ -519,6 +519,14 @@ int candle_series_replace(struct candle_series *s, int64_t start_ms, const struc
     return rc;
 }
 
+void candle_series_keep(struct candle_series *s, int64_t start_ms)
+{
+    size_t i = stale_at(s, start_ms);
+    if (i < s->n_stale && s->stale[i] == start_ms) {
+        drop_stale(s, i, 1);
+    }
+}
+
 size_t candle_series_stale(const struct candle_series *s, int64_t *starts, size_t cap)
 {
     for (size_t i = 0; i < s->n_stale && i < cap; i++) {

@@ -70,6 +70,9 @@ void candle_series_settle(struct candle_series *s, int64_t watermark_ms, candle_
 // the next settle. 0 or ERR_OVERFLOW (bucket unchanged).
 int candle_series_replace(struct candle_series *s, int64_t start_ms, const struct trade *trades,
                           size_t n) MUST_CHECK;
+// Gives up on a stale bucket (the streams no longer hold all its trades): it leaves the list with
+// the content it has.
+void candle_series_keep(struct candle_series *s, int64_t start_ms);
 // Bucket starts that wait for candle_series_replace(), ascending; returns how many there are.
 size_t candle_series_stale(const struct candle_series *s, int64_t *starts, size_t cap);
 // Restores a stored candle (no tape behind it: the tape begins after its bucket at the earliest).

@@ -50,7 +50,7 @@ static void ready(void *arg, char *why, size_t size)
 static void fill_health(void *arg, struct jw *w)
 {
     struct app *a = arg;
-    report_health(a->worker, a->n, redis_is_up(a->health), w);
+    report_health(a->worker, a->n, w);
 }
 
 static void fill_metrics(void *arg, struct buf *out)

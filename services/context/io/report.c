@@ -12,7 +12,7 @@ static void key_int(struct jw *out, const char *name, const char *tail, int64_t 
     jw_kint(out, key, v);
 }
 
-void report_health(struct worker *const *w, size_t n, bool redis_up, struct jw *out)
+void report_health(struct worker *const *w, size_t n, struct jw *out)
 {
     bool simulated = false;
     for (size_t i = 0; i < n; i++) {
@@ -35,7 +35,6 @@ void report_health(struct worker *const *w, size_t n, bool redis_up, struct jw *
         key_int(out, name, "missing_ms", s.missing_ms);
         key_int(out, name, "holes", s.holes);
     }
-    jw_kbool(out, "redis_up", redis_up);
     jw_kbool(out, "simulated", simulated);
 }
 

@@ -9,8 +9,8 @@
 #include "common/base/json.h"
 #include "services/strategy/io/worker.h"
 
-// Flat fields: redis_up, simulated, and per instrument <name>.ready, .lag_ms, .entries, ...
-void report_health(struct worker *const *w, size_t n, bool redis_up, struct jw *out);
+// Flat fields: simulated, and per instrument <name>.ready, .lag_ms, .entries, ...
+void report_health(struct worker *const *w, size_t n, struct jw *out);
 void report_metrics(struct worker *const *w, size_t n, struct buf *out);
 
 #endif

@@ -1,0 +1,534 @@
+// Follow's callbacks become calls of the core; the core's candles, events and fields become one
+// transaction with the positions that follow adds.
+//
+// Loading: :strategy -> days and ids -> candles -> the tape (trades of the last minutes, read back
+// from the streams) -> follow_loaded().
+
+#include "services/strategy/io/worker.h"
+
+#include <hiredis/hiredis.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/decimal.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/io/daystore.h"
+#include "services/strategy/core/latency.h"
+#include "services/strategy/io/load.h"
+
+#define REFRESH_MS 1000
+#define EVENTS_KEEP "10000"
+// A notice names at most this many changed candles; an empty list means "any".
+#define NOTICE_CANDLES 100
+#define TEXT_MAX ((size_t)16 << 20)
+
+struct worker {
+    struct worker_opts o;
+    struct follow *follow;
+    struct timer *refresh;
+    bool has_state;
+    struct strategy core;
+    struct daystore days;
+    struct strategy_stored stored;
+    char strategy_key[KEY_MAX], metrics_key[KEY_MAX], events_key[KEY_MAX],
+        candles_key[N_TF][KEY_MAX];
+    uint64_t written_counted; // ledger.counted at the last flush
+    bool loading;             // replies of a load are awaited
+    bool write_all;           // the first flush after a load
+    bool replace_all;         // nothing stored is to be kept
+    struct latency latency;
+    int64_t oldest_rx_us, sent_rx_us; // of what the next flush / the one under way carries
+    bool caught_up;
+    struct buf text, changed[N_TF];
+    size_t n_changed[N_TF];
+    struct redis_tx *tx; // while a flush is filled
+    size_t events;
+};
+
+// ---- load --------------------------------------------------------------------------------------
+
+static void drop_state(struct worker *w)
+{
+    if (w->has_state) {
+        strategy_release(&w->core);
+        w->has_state = false;
+    }
+}
+
+static void fresh_state(struct worker *w, const struct instrument *ins)
+{
+    drop_state(w);
+    strategy_init(&w->core, ins, w->o.window_sec * 1000);
+    w->has_state = true;
+    daystore_init(&w->days, &w->core.ledger, "strategy:", "strategy:profile:");
+    w->write_all = true;
+    w->replace_all = false;
+    w->written_counted = 0;
+    w->oldest_rx_us = w->sent_rx_us = 0;
+    w->caught_up = false;
+}
+
+static void reject(struct worker *w, const char *why)
+{
+    struct instrument ins = w->core.ledger.ins;
+    fresh_state(w, &ins);
+    w->loading = false;
+    w->replace_all = true;
+    follow_load_failed(w->follow, why);
+}
+
+static void on_replay_trade(void *arg, const struct trade *t)
+{
+    struct worker *w = arg;
+    strategy_replay(&w->core, t);
+}
+
+static void on_replay_done(void *arg, bool ok)
+{
+    struct worker *w = arg;
+    if (!ok) {
+        return;
+    }
+    strategy_end_replay(&w->core);
+    w->loading = false;
+    follow_loaded(w->follow, w->stored.pos_trades, w->stored.pos_history);
+    follow_touch(w->follow);
+}
+
+static void on_candles(struct worker *w, size_t tf, const redisReply *reply)
+{
+    struct err e = {0};
+    if (!w->loading) {
+        return; // rejected already
+    }
+    if (strategy_take_candles(&w->core, tf, reply, &e)) {
+        reject(w, e.text);
+        return;
+    }
+    if (tf + 1 < N_TF) {
+        return;
+    }
+    int64_t from = strategy_begin_replay(&w->core);
+    if (from == INT64_MAX) {
+        on_replay_done(w, true);
+    } else {
+        follow_read_back(w->follow, from, INT64_MAX, on_replay_trade, on_replay_done, w);
+    }
+}
+
+static void on_candles_1m(struct redis *r, const redisReply *reply, void *arg)
+{
+    (void)r;
+    if (reply) {
+        on_candles(arg, 0, reply);
+    }
+}
+
+static void on_candles_5m(struct redis *r, const redisReply *reply, void *arg)
+{
+    (void)r;
+    if (reply) {
+        on_candles(arg, 1, reply);
+    }
+}
+
+static void on_days(void *arg, const struct err *why)
+{
+    struct worker *w = arg;
+    if (why) {
+        reject(w, why->text);
+        return;
+    }
+    struct strategy *c = &w->core;
+    const struct strategy_stored *s = &w->stored;
+    c->ver = s->ver;
+    c->bad = s->bad;
+    c->reloads = s->reloads + (s->found ? 1 : 0);
+    c->ledger.duplicates = s->duplicates;
+    c->ledger.too_old = s->too_old;
+    phase_restore(&c->phase, s->session_ms);
+    strategy_take_stale(c, buf_ptr(&s->stale), buf_len(&s->stale));
+    if (c->ledger.newest_ms >= 0) {
+        c->seen_ms = c->ledger.newest_ms;
+        c->seen_rx_us = s->newest_rx_us;
+        c->seen_new = true;
+    }
+    w->written_counted = c->ledger.counted;
+    struct redis *r = follow_redis(w->follow);
+    int rc = redis_cmd(r, on_candles_1m, w, "HGETALL %s", w->candles_key[0]);
+    rc = rc ? rc : redis_cmd(r, on_candles_5m, w, "HGETALL %s", w->candles_key[1]);
+    if (rc) {
+        redis_kick(r, "the write link takes no command");
+    }
+}
+
+static void on_strategy(struct redis *r, const redisReply *reply, void *arg)
+{
+    struct worker *w = arg;
+    if (!reply) {
+        return;
+    }
+    struct err e = {0};
+    if (strategy_stored_take(&w->stored, &w->core.ledger.ins, reply, &e)) {
+        reject(w, e.text);
+        return;
+    }
+    daystore_load(&w->days, r, w->stored.day_ms, slice_of(buf_cstr(&w->stored.ids)), on_days, w);
+}
+
+static void on_load(void *arg, const struct instrument *ins, bool scratch)
+{
+    struct worker *w = arg;
+    fresh_state(w, ins);
+    w->loading = !scratch;
+    if (scratch) {
+        w->replace_all = true;
+        follow_loaded(w->follow, NULL, NULL);
+        return;
+    }
+    struct redis *r = follow_redis(w->follow);
+    if (redis_cmd(r, on_strategy, w, "HGETALL %s", w->strategy_key)) {
+        redis_kick(r, "the write link takes no command");
+    }
+}
+
+// ---- entries -----------------------------------------------------------------------------------
+
+static void on_trade(void *arg, const struct trade *t, int64_t rx_us, bool late)
+{
+    (void)late;
+    struct worker *w = arg;
+    strategy_on_trade(&w->core, t, rx_us);
+    if (w->oldest_rx_us == 0) {
+        w->oldest_rx_us = rx_us;
+    }
+}
+
+static void on_history(void *arg, const struct history *h)
+{
+    struct worker *w = arg;
+    strategy_on_history(&w->core, h);
+}
+
+static void on_bad_entry(void *arg, const char *why)
+{
+    (void)why;
+    struct worker *w = arg;
+    w->core.bad++;
+}
+
+// ---- stale buckets
+// -------------------------------------------------------------------------------
+
+static void on_stale_trade(void *arg, const struct trade *t)
+{
+    struct worker *w = arg;
+    strategy_stale_trade(&w->core, t);
+}
+
+static void on_stale_done(void *arg, bool ok)
+{
+    struct worker *w = arg;
+    if (w->has_state) {
+        uint64_t kept = w->core.kept_stale;
+        strategy_stale_end(&w->core, ok);
+        if (w->core.kept_stale != kept) {
+            log_ev(LOG_WARN, "candles_not_recomputed", F_STR("sym", w->o.ins.name),
+                   F_UINT("buckets", w->core.kept_stale - kept),
+                   F_STR("why", "the streams no longer hold all their trades"));
+        }
+        follow_touch(w->follow);
+    }
+}
+
+static void work_on_stale(struct worker *w)
+{
+    int64_t from;
+    int64_t to;
+    if (w->caught_up && strategy_stale_begin(&w->core, &from, &to)) {
+        follow_read_back(w->follow, from, to, on_stale_trade, on_stale_done, w);
+    }
+}
+
+// ---- flush -------------------------------------------------------------------------------------
+
+static void put(void *arg, const char *field, const char *value, size_t n)
+{
+    redis_tx_hset(arg, field, value, n);
+}
+
+static void put_i64(struct redis_tx *tx, const char *field, int64_t v)
+{
+    char s[24];
+    redis_tx_hset(tx, field, s, fmt_i64(s, v));
+}
+
+static void put_candle(void *arg, size_t tf, int64_t start_ms, const char *json, size_t n)
+{
+    struct worker *w = arg;
+    char field[24];
+    struct slice start = {field, fmt_i64(field, start_ms)};
+    redis_tx_argv(
+        w->tx, 4,
+        (struct slice[]){slice_of("HSET"), slice_of(w->candles_key[tf]), start, {json, n}});
+    if (w->n_changed[tf]++ < NOTICE_CANDLES) {
+        buf_addf(&w->changed[tf], "%s%lld", w->n_changed[tf] > 1 ? "," : "", (long long)start_ms);
+    }
+}
+
+static void del_candle(void *arg, size_t tf, int64_t start_ms)
+{
+    struct worker *w = arg;
+    char field[24];
+    struct slice start = {field, fmt_i64(field, start_ms)};
+    redis_tx_argv(w->tx, 3,
+                  (struct slice[]){slice_of("HDEL"), slice_of(w->candles_key[tf]), start});
+}
+
+static void put_event(void *arg, const char *type, int64_t ts_ms, const char *json, size_t n)
+{
+    struct worker *w = arg;
+    char ts[24];
+    struct slice at = {ts, fmt_i64(ts, ts_ms)};
+    const struct slice argv[] = {slice_of("XADD"),      slice_of(w->events_key),
+                                 slice_of("MAXLEN"),    slice_of("~"),
+                                 slice_of(EVENTS_KEEP), slice_of("*"),
+                                 slice_of("type"),      slice_of(type),
+                                 slice_of("ts_ms"),     at,
+                                 slice_of("data"),      {json, n}};
+    redis_tx_argv(w->tx, sizeof argv / sizeof argv[0], argv);
+    w->events++;
+    log_ev(LOG_DEBUG, type, F_STR("sym", w->o.ins.name), F_INT("ts_ms", ts_ms));
+}
+
+static void publish(struct worker *w, const char *topic, const char *changed)
+{
+    char tail[64];
+    char key[KEY_MAX];
+    char day[16] = "";
+    str_fmt(tail, sizeof tail, "pub:%s", topic);
+    instrument_key(&w->o.ins, tail, key);
+    if (!day_is_empty_slot(&w->core.ledger.cur)) {
+        iso_day(w->core.ledger.cur.start_ms, day);
+    }
+    buf_clear(&w->text);
+    buf_addf(&w->text, "{\"ver\":%llu,\"day\":\"%s\",\"changed\":[%s]}",
+             (unsigned long long)w->core.ver, day, changed);
+    redis_tx_argv(w->tx, 3,
+                  (struct slice[]){
+                      slice_of("PUBLISH"), slice_of(key), {buf_ptr(&w->text), buf_len(&w->text)}});
+}
+
+static void del_key(struct worker *w, const char *key)
+{
+    redis_tx_argv(w->tx, 2, (struct slice[]){slice_of("DEL"), slice_of(key)});
+}
+
+static void write_run_fields(struct worker *w, int64_t clock_ms)
+{
+    struct strategy *c = &w->core;
+    struct follow_stats st;
+    follow_stats(w->follow, &st);
+    buf_clear(&w->text);
+    idset_format(&c->ledger.held, &w->text);
+    redis_tx_hset(w->tx, "_ids", buf_ptr(&w->text), buf_len(&w->text));
+    buf_clear(&w->text);
+    strategy_stale_text(c, &w->text);
+    redis_tx_hset(w->tx, "_stale", buf_ptr(&w->text), buf_len(&w->text));
+    put_i64(w->tx, "_ver", (int64_t)c->ver);
+    put_i64(w->tx, "_updated_ms", loop_wall_us(w->o.loop) / 1000);
+    put_i64(w->tx, "_lag_ms", st.lag_ms);
+    put_i64(w->tx, "_clock_ms", clock_ms);
+    put_i64(w->tx, "_session_ms", c->phase.seen_ms);
+    put_i64(w->tx, "_newest_rx_us", c->seen_rx_us);
+    put_i64(w->tx, "_duplicates", (int64_t)c->ledger.duplicates);
+    put_i64(w->tx, "_too_old", (int64_t)c->ledger.too_old);
+    put_i64(w->tx, "_bad", (int64_t)c->bad);
+    put_i64(w->tx, "_reloads", (int64_t)c->reloads);
+}
+
+static void write_metrics_run_fields(struct worker *w)
+{
+    const struct strategy *c = &w->core;
+    put_i64(w->tx, "_window_sec", w->o.window_sec);
+    put_i64(w->tx, "_window_count", c->window.count);
+    char rate[DEC_TEXT];
+    dec_format(rate, c->window.count * 1000 / w->o.window_sec, 3, 3);
+    redis_tx_hset(w->tx, "_window_rate", rate, strlen(rate));
+    put_i64(w->tx, "_buffer_size", c->window.count);
+    put_i64(w->tx, "_updated_ms", loop_wall_us(w->o.loop) / 1000);
+    put_i64(w->tx, "_latency_p50_us", latency_percentile(&w->latency, 50));
+    put_i64(w->tx, "_latency_p99_us", latency_percentile(&w->latency, 99));
+    put_i64(w->tx, "_ver", (int64_t)c->ver);
+}
+
+static void write_notices(struct worker *w, bool changed)
+{
+    for (size_t i = 0; i < N_TF; i++) {
+        if (w->n_changed[i] > 0) {
+            char topic[24];
+            str_fmt(topic, sizeof topic, "candles:%s", strategy_tf[i]);
+            publish(w, topic, w->n_changed[i] <= NOTICE_CANDLES ? buf_cstr(&w->changed[i]) : "");
+        }
+    }
+    if (w->events > 0) {
+        publish(w, "events", "");
+    }
+    if (changed) {
+        publish(w, "strategy", "\"strategy\"");
+        publish(w, "metrics", "\"metrics\"");
+    }
+}
+
+static bool on_flush(void *arg, struct redis_tx *tx, bool caught_up)
+{
+    struct worker *w = arg;
+    struct strategy *c = &w->core;
+    w->tx = tx;
+    w->caught_up = caught_up;
+    for (size_t i = 0; i < N_TF; i++) {
+        buf_clear(&w->changed[i]);
+        w->n_changed[i] = 0;
+    }
+    w->events = 0;
+    c->ver++;
+    if (w->replace_all) {
+        del_key(w, w->strategy_key);
+        del_key(w, w->metrics_key);
+        del_key(w, w->candles_key[0]);
+        del_key(w, w->candles_key[1]);
+        w->replace_all = false;
+    }
+    bool counted = c->ledger.counted != w->written_counted || w->write_all;
+    w->written_counted = c->ledger.counted;
+    w->write_all = false;
+    if (counted) {
+        daystore_flush(&w->days, tx, NULL, NULL);
+    }
+    // Behind the newest entry the exchange has gone on, but not behind what is still unread.
+    int64_t clock = strategy_clock(c, follow_wall_us(w->follow), loop_mono_ms(w->o.loop));
+    int64_t watermark = caught_up ? clock : c->ledger.newest_ms;
+    const struct strategy_sink sink = {
+        .candle = put_candle, .candle_gone = del_candle, .event = put_event, .arg = w};
+    bool changed = strategy_settle(c, watermark, &sink) || counted;
+    if (!changed) {
+        c->ver--;
+    }
+    redis_tx_hset_begin(tx, w->strategy_key);
+    strategy_fields(c, put, tx);
+    write_run_fields(w, clock);
+    redis_tx_hset_end(tx);
+    redis_tx_hset_begin(tx, w->metrics_key);
+    if (counted) {
+        strategy_metrics(c, put, tx);
+    }
+    write_metrics_run_fields(w);
+    redis_tx_hset_end(tx);
+    write_notices(w, changed);
+    w->sent_rx_us = w->oldest_rx_us;
+    w->oldest_rx_us = 0;
+    return true;
+}
+
+static void on_flushed(void *arg)
+{
+    struct worker *w = arg;
+    if (w->sent_rx_us > 0 && w->caught_up) {
+        latency_add(&w->latency, follow_wall_us(w->follow) - w->sent_rx_us);
+    }
+    w->sent_rx_us = 0;
+    work_on_stale(w);
+}
+
+static void refresh_cb(void *arg)
+{
+    struct worker *w = arg;
+    follow_touch(w->follow); // candles complete and sessions change without trades, too
+}
+
+// ---- interface ---------------------------------------------------------------------------------
+
+struct worker *worker_new(const struct worker_opts *o)
+{
+    struct worker *w = xcalloc(1, sizeof *w);
+    w->o = *o;
+    instrument_key(&o->ins, "strategy", w->strategy_key);
+    instrument_key(&o->ins, "metrics", w->metrics_key);
+    instrument_key(&o->ins, "events", w->events_key);
+    buf_init(&w->text, TEXT_MAX);
+    for (size_t i = 0; i < N_TF; i++) {
+        char tail[24];
+        str_fmt(tail, sizeof tail, "candles:%s", strategy_tf[i]);
+        instrument_key(&o->ins, tail, w->candles_key[i]);
+        buf_init(&w->changed[i], TEXT_MAX);
+    }
+    strategy_stored_init(&w->stored);
+    w->follow = follow_new(&(struct follow_opts){.loop = o->loop,
+                                                 .url = o->url,
+                                                 .service = "strategy",
+                                                 .ins = o->ins,
+                                                 .pos_key = w->strategy_key,
+                                                 .flush_ms = o->flush_ms,
+                                                 .on_load = on_load,
+                                                 .on_trade = on_trade,
+                                                 .on_history = on_history,
+                                                 .on_bad_entry = on_bad_entry,
+                                                 .on_flush = on_flush,
+                                                 .on_flushed = on_flushed,
+                                                 .arg = w});
+    w->refresh = timer_new(o->loop, refresh_cb, w);
+    timer_every(w->refresh, REFRESH_MS);
+    return w;
+}
+
+void worker_free(struct worker *w)
+{
+    if (!w) {
+        return;
+    }
+    timer_free(w->refresh);
+    follow_free(w->follow);
+    drop_state(w);
+    strategy_stored_release(&w->stored);
+    buf_release(&w->text);
+    for (size_t i = 0; i < N_TF; i++) {
+        buf_release(&w->changed[i]);
+    }
+    free(w);
+}
+
+void worker_drain(struct worker *w, void (*done)(void *arg), void *arg)
+{
+    timer_stop(w->refresh);
+    follow_drain(w->follow, done, arg);
+}
+
+bool worker_is_ready(const struct worker *w, char *why, size_t size)
+{
+    return follow_is_ready(w->follow, why, size);
+}
+
+const char *worker_name(const struct worker *w)
+{
+    return w->o.ins.name;
+}
+
+void worker_stats(const struct worker *w, struct worker_stats *out)
+{
+    *out = (struct worker_stats){0};
+    follow_stats(w->follow, &out->follow);
+    if (w->has_state) {
+        const struct strategy *c = &w->core;
+        out->bad = c->bad;
+        out->duplicates = c->ledger.duplicates;
+        out->too_old = c->ledger.too_old;
+        out->completed = c->completed;
+        out->revised = c->revised;
+        out->missing_ms = c->cov[0].missing_ms;
+        out->holes = (int64_t)c->cov[0].holes;
+        out->stale = (int64_t)strategy_stale_count(c);
+        out->simulated = c->ledger.ins.simulated;
+    }
+}

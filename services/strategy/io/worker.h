@@ -1,0 +1,34 @@
+#ifndef STRATEGY_WORKER_H
+#define STRATEGY_WORKER_H
+// One instrument of the strategy service: its follow, its state, its keys.
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/buf.h"
+#include "common/io/follow.h"
+
+struct worker;
+struct worker_opts {
+    struct loop *loop;
+    struct redis_url url;
+    struct instrument ins;
+    int64_t window_sec;
+    int64_t flush_ms;
+};
+struct worker *worker_new(const struct worker_opts *o);
+void worker_free(struct worker *w);
+void worker_drain(struct worker *w, void (*done)(void *arg), void *arg);
+bool worker_is_ready(const struct worker *w, char *why, size_t size);
+const char *worker_name(const struct worker *w); // "binance:BTCUSDT"
+
+struct worker_stats {
+    struct follow_stats follow;
+    uint64_t bad, duplicates, too_old, completed, revised;
+    int64_t missing_ms, holes; // of the current day, as last settled
+    int64_t stale;             // buckets that wait to be recomputed
+    bool simulated;
+};
+void worker_stats(const struct worker *w, struct worker_stats *out);
+
+#endif
