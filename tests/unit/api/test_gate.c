@@ -1,0 +1,185 @@
+// Session, precision, readiness and the trading gate.
+
+#include "tests/unit/api/fixture.h"
+
+// The context hash with one field changed.
+static void republish(struct rig *r, enum section sec, const char *field, const char *value)
+{
+    int64_t now = 0;
+    struct snap *cur = store_get(r->g.store, 0, r->fake.mono_ms, &now), *next = snap_copy(cur);
+    struct slice kv[2] = {slice_of(field), slice_of(value)};
+    snap_set_take(next, sec, rhash_patch(cur->sec[sec], kv, 1));
+    snap_unref(cur);
+    store_publish_take(r->g.store, 0, next);
+}
+
+static bool enabled(struct rig *r)
+{
+    get(r, "/health");
+    return json_is_true(json_object_get(r->json, "trading_enabled"));
+}
+
+Test(gate, health_is_ok_whatever_is_down)
+{
+    struct rig r;
+    rig_init(&r);
+    get(&r, "/health");
+    cr_expect_eq(r.status, 200);
+    cr_expect_str_eq(str_at(&r, "status"), "ok");
+    cr_expect_str_eq(str_at(&r, "backfill_status"), "idle");
+    rig_release(&r);
+}
+
+Test(gate, session_follows_the_instrument_clock_to_the_millisecond)
+{
+    static const struct {
+        int64_t ms;
+        const char *state, *strategy;
+        bool active;
+    } AT[] = {
+        {8 * HOUR - 1, "off", "waiting_for_session", false},
+        {8 * HOUR, "london", "london", true},
+        {12 * HOUR - 1, "london", "london", true},
+        {12 * HOUR, "off", "waiting_for_session", false},
+        {13 * HOUR, "overlap", "overlap", true},
+        {17 * HOUR - 1, "overlap", "overlap", true},
+        {17 * HOUR, "off", "waiting_for_session", false},
+    };
+    for (size_t i = 0; i < sizeof AT / sizeof AT[0]; i++) {
+        struct rig r;
+        rig_init(&r);
+        store_clock_seen(r.g.store, 0, T0 + AT[i].ms, r.fake.mono_ms);
+        get(&r, "/health");
+        cr_expect_str_eq(str_at(&r, "session"), AT[i].state);
+        cr_expect_eq(json_is_true(json_object_get(r.json, "is_trading_active")), AT[i].active);
+        get(&r, "/context");
+        cr_expect_str_eq(str_at(&r, "session.state"), AT[i].state);
+        get(&r, "/strategy/status");
+        cr_expect_str_eq(str_at(&r, "scheduler_state.current_session"), AT[i].strategy);
+        rig_release(&r);
+    }
+}
+
+Test(gate, the_clock_runs_on_between_trades)
+{
+    struct rig r;
+    rig_init(&r);
+    rig_fill(&r, "0");
+    r.fake.mono_ms += 3 * HOUR - 1500; // 11:59:58.500
+    get(&r, "/context");
+    cr_expect_str_eq(str_at(&r, "session.nowUtc"), "2024-08-08T11:59:58.500+00:00");
+    cr_expect_eq(json_integer_value(at_path(r.json, "session_info.time_to_change_seconds")), 2);
+    get(&r, "/strategy/status");
+    cr_expect_eq(json_integer_value(at_path(r.json, "scheduler_state.time_to_change_seconds")), 2);
+    cr_expect_str_eq(str_at(&r, "scheduler_state.next_session"), "overlap");
+    r.fake.mono_ms += 1500;
+    get(&r, "/context");
+    cr_expect_str_eq(str_at(&r, "session.state"), "off");
+    rig_release(&r);
+}
+
+Test(gate, each_symbol_has_its_own_clock)
+{
+    struct rig r;
+    rig_init(&r);
+    rig_fill(&r, "0");
+    store_clock_seen(r.g.store, 1, T0 + 14 * HOUR, r.fake.mono_ms);
+    get(&r, "/health?symbol=ETHUSDT");
+    cr_expect_str_eq(str_at(&r, "session"), "overlap");
+    get(&r, "/health");
+    cr_expect_str_eq(str_at(&r, "session"), "london");
+    rig_release(&r);
+}
+
+Test(gate, precision_states_the_missing_seconds)
+{
+    struct rig r;
+    rig_init(&r);
+    rig_fill(&r, "0");
+    get(&r, "/health");
+    cr_expect_str_eq(str_at(&r, "metrics_precision"), "IMPRECISE (2 s missing)"); // 1001 ms
+    republish(&r, SEC_CONTEXT, "missing_ms_today", "1");
+    get(&r, "/health");
+    cr_expect_str_eq(str_at(&r, "metrics_precision"), "IMPRECISE (1 s missing)");
+    republish(&r, SEC_CONTEXT, "missing_ms_today", "0");
+    get(&r, "/strategy/metrics");
+    cr_expect_str_eq(str_at(&r, "metrics_precision"), "PRECISE");
+    cr_expect_null(at_path(r.json, "metrics.warning"));
+    republish(&r, SEC_CONTEXT, "missing_ms_today", "");
+    get(&r, "/health");
+    cr_expect(json_is_null(json_object_get(r.json, "metrics_precision")));
+    rig_release(&r);
+}
+
+Test(gate, trading_waits_for_backfill_unless_it_is_switched_off)
+{
+    struct rig r;
+    rig_init(&r);
+    rig_fill(&r, "0");
+    republish(&r, SEC_CONTEXT, "missing_ms_today", "0");
+    cr_expect_not(enabled(&r));
+    r.g.backfill_off = true;
+    cr_expect(enabled(&r));
+    cr_expect_str_eq(str_at(&r, "backfill_status"), "disabled");
+    rig_release(&r);
+}
+
+Test(gate, trading_needs_session_feed_redis_and_no_hole)
+{
+    struct rig r;
+    rig_init(&r);
+    rig_fill(&r, "0");
+    r.g.backfill_off = true;
+    // 1001 ms are missing, all before the first trade: with backfill off they do not count.
+    cr_expect(enabled(&r));
+    republish(&r, SEC_CONTEXT, "missing_ms_today", "1002");
+    cr_expect_not(enabled(&r));
+    r.g.max_missing_sec = 1;
+    cr_expect(enabled(&r));
+    republish(&r, SEC_CONTEXT, "missing_ms_today", "2002");
+    cr_expect_not(enabled(&r));
+    republish(&r, SEC_CONTEXT, "missing_ms_today", "2001");
+    cr_expect(enabled(&r));
+    republish(&r, SEC_FEED, "binance:BTCUSDT.silent", "1");
+    cr_expect_not(enabled(&r));
+    republish(&r, SEC_FEED, "binance:BTCUSDT.silent", "0");
+    republish(&r, SEC_FEED, "binance:BTCUSDT.trades_connected", "0");
+    cr_expect_not(enabled(&r));
+    republish(&r, SEC_FEED, "binance:BTCUSDT.trades_connected", "1");
+    cr_expect(enabled(&r));
+    store_set_redis_up(r.g.store, false);
+    cr_expect_not(enabled(&r));
+    store_set_redis_up(r.g.store, true);
+    r.fake.mono_ms += 3 * HOUR; // 12:00
+    cr_expect_not(enabled(&r));
+    rig_release(&r);
+}
+
+Test(gate, ready_names_what_is_not)
+{
+    struct rig r;
+    rig_init(&r);
+    get(&r, "/ready");
+    cr_expect_eq(r.status, 503);
+    cr_expect_str_eq(str_at(&r, "status"), "redis is down");
+    rig_fill(&r, "0");
+    get(&r, "/ready?symbol=BTCUSDT");
+    cr_expect_eq(r.status, 200, "%s", r.body);
+    cr_expect_str_eq(str_at(&r, "status"), "ok");
+    get(&r, "/ready"); // the second instrument has no collector
+    cr_expect_eq(r.status, 503);
+    cr_expect_str_eq(str_at(&r, "status"), "no collector reports bybit:ETHUSDT");
+    republish(&r, SEC_FEED, "binance:BTCUSDT.silent", "true");
+    get(&r, "/ready");
+    cr_expect_str_eq(str_at(&r, "status"), "feed of binance:BTCUSDT is silent");
+    republish(&r, SEC_FEED, "binance:BTCUSDT.trades_connected", "false");
+    get(&r, "/ready");
+    cr_expect_str_eq(str_at(&r, "status"), "feed of binance:BTCUSDT is not connected");
+    get(&r, "/ready?scope=self");
+    cr_expect_eq(r.status, 200);
+    cr_expect_str_eq(str_at(&r, "status"), "ok");
+    store_set_redis_up(r.g.store, false);
+    get(&r, "/ready?scope=self");
+    cr_expect_eq(r.status, 200);
+    rig_release(&r);
+}
