@@ -25,10 +25,12 @@
 #include "common/io/ws_url.h"
 
 #define RX_CHUNK 65536
+// Its tables are sized by this; without it by the process' limit of open files, which is a thousand
+// million in some containers.
+#define FD_MAX 256
 #define SEND_MAX_MESSAGES 64
 #define SEND_MAX_BYTES ((size_t)1 << 20)
 #define GRACE_MS 50
-#define CLOSE_SECONDS 2
 
 struct ws_ctx {
     struct loop *loop;
@@ -147,12 +149,13 @@ static void detach(struct ws *w, bool kill)
         return;
     }
     lws_set_opaque_user_data(wsi, NULL);
-    if (!kill) {
+    if (!kill || w->busy > 0) { // inside a callback its return value ends the connection
         return;
     }
-    if (w->open) { // a close frame if the socket takes one, the end in any case
-        lws_set_timeout(wsi, PENDING_TIMEOUT_CLOSE_SEND, CLOSE_SECONDS);
-        lws_callback_on_writable(wsi);
+    if (w->open) {
+        // The only way on which 4.1 with libuv sends a close frame; it waits 5 s for the answer.
+        lws_close_reason(wsi, LWS_CLOSE_STATUS_NORMAL, NULL, 0);
+        lws_set_timeout(wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_SYNC);
     } else {
         lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
     }
@@ -273,7 +276,6 @@ static int on_oversize(struct ws *w, size_t n)
         w->o.on_oversize(w->o.arg, n);
     }
     if (leave(w)) {
-        lws_close_reason(w->wsi, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE, NULL, 0);
         end(w, "a message over the limit", false);
     }
     return -1; // lws closes
@@ -348,12 +350,9 @@ static void on_peer_close(struct ws *w, const unsigned char *in, size_t n)
             (int)(n - 2 > 100 ? 100 : n - 2), (const char *)in + 2);
 }
 
-static int orphan(struct lws *wsi, enum lws_callback_reasons reason)
+static int orphan(enum lws_callback_reasons reason)
 {
     switch (reason) {
-    case LWS_CALLBACK_CLIENT_WRITEABLE:
-        lws_close_reason(wsi, LWS_CLOSE_STATUS_NORMAL, NULL, 0);
-        return -1;
     case LWS_CALLBACK_CLIENT_FILTER_PRE_ESTABLISH:
     case LWS_CALLBACK_CLIENT_ESTABLISHED:
     case LWS_CALLBACK_CLIENT_RECEIVE:
@@ -382,7 +381,7 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
     (void)user;
     struct ws *w = wsi ? lws_get_opaque_user_data(wsi) : NULL;
     if (!w) {
-        return wsi ? orphan(wsi, reason) : 0;
+        return orphan(reason);
     }
     char text[32] = "";
     switch (reason) {
@@ -560,7 +559,8 @@ struct ws_ctx *ws_ctx_new(struct loop *l, const char *ca_file, struct err *e)
     info.foreign_loops = loops;
     info.pcontext = &c->lws;
     info.pt_serv_buf_size = RX_CHUNK;
-    info.max_http_header_data = 2 * WS_URL_MAX;
+    info.fd_limit_per_thread = FD_MAX;
+    info.max_http_header_data = 16384;
     if (ca_file && ca_file[0]) {
         info.client_ssl_ca_filepath = ca_file;
     }

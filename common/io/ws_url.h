@@ -6,7 +6,8 @@
 
 #include "common/base/err.h"
 
-#define WS_URL_MAX 8192
+// libwebsockets 4.1 cuts a longer request line without a word.
+#define WS_URL_MAX 2000
 
 struct ws_url {
     bool tls;
