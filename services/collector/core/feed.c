@@ -10,7 +10,7 @@ void feed_init(struct feed *f, const struct instrument *ins, const struct feed_o
     memset(f, 0, sizeof *f);
     f->o = *o;
     f->ins = *ins;
-    f->newest_id = -1;
+    f->newest_id = f->oldest_id = -1;
     idset_init(&f->held, o->max_spans);
 }
 
@@ -25,24 +25,29 @@ void feed_set_units(struct feed *f, const struct instrument *ins)
     f->has_units = true;
 }
 
-static void note_newest(struct feed *f, int64_t id, int64_t ts_ms)
+static void note_ends(struct feed *f, int64_t id, int64_t ts_ms)
 {
     if (id > f->newest_id) {
         f->newest_id = id;
         f->newest_ms = ts_ms;
+    }
+    if (f->oldest_id < 0 || id < f->oldest_id) {
+        f->oldest_id = id;
+        f->oldest_ms = ts_ms;
     }
 }
 
 void feed_seed(struct feed *f, int64_t id, int64_t ts_ms)
 {
     idset_add(&f->held, id, ts_ms);
-    note_newest(f, id, ts_ms);
+    note_ends(f, id, ts_ms);
 }
 
 void feed_seed_range(struct feed *f, int64_t lo, int64_t hi, int64_t t_lo, int64_t t_hi)
 {
     idset_add_range(&f->held, lo, hi, t_lo, t_hi);
-    note_newest(f, hi, t_hi);
+    note_ends(f, lo, t_lo);
+    note_ends(f, hi, t_hi);
 }
 
 static void refuse(struct feed *f, enum refusal why, struct feed_out *out)
@@ -153,7 +158,7 @@ void feed_on_trade(struct feed *f, const struct frame *fr, int64_t rx_us,
     }
     out->late = fr->id < f->newest_id;
     f->late += out->late ? 1 : 0;
-    note_newest(f, fr->id, fr->trade_ms);
+    note_ends(f, fr->id, fr->trade_ms);
     f->last_rx_us = rx_us;
     if (!is_known_exec(fr->exec)) {
         f->excluded++;

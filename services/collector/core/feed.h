@@ -57,6 +57,8 @@ struct feed {
     struct idset held;
     int64_t newest_id;  // -1 = none
     int64_t newest_ms;  // its time
+    int64_t oldest_id;  // smallest id ever held, -1 = none
+    int64_t oldest_ms;
     int64_t last_ts_ms; // of the newest trade accepted, 0 = none
     int64_t last_rx_us;
     bool live;     // the first frame of this process was taken

@@ -533,15 +533,18 @@ size_t outbox_ring(const struct outbox *b)
     return (size_t)(b->done - b->base);
 }
 
-int64_t outbox_oldest_id(const struct outbox *b, int64_t *ts_ms)
+void outbox_ids(const struct outbox *b, struct idset *ids)
 {
-    int64_t oldest = -1;
     for (uint64_t seq = b->base; seq < b->tail; seq++) {
         const struct outbox_item *it = at(b, seq);
-        if (it->kind == ITEM_TRADE && (oldest < 0 || it->id < oldest)) {
-            oldest = it->id;
-            *ts_ms = it->ts_ms;
+        if (it->kind == ITEM_TRADE) {
+            idset_add(ids, it->id, it->ts_ms);
+        } else {
+            idset_add_range(ids, it->id, it->u.range.to_id, it->ts_ms, it->u.range.to_ms);
         }
     }
-    return oldest;
+    for (size_t i = 0; i < b->lost.n; i++) {
+        const struct id_span *r = &b->lost.span[i];
+        idset_add_range(ids, r->lo, r->hi, r->t_lo, r->t_hi);
+    }
 }

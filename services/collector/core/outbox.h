@@ -126,8 +126,7 @@ bool outbox_answer(struct outbox *b, enum outbox_answer a, int64_t ms, int64_t s
 // Items that still have to be stored or looked up. 0 = drained.
 size_t outbox_pending(const struct outbox *b);
 size_t outbox_ring(const struct outbox *b);
-// Smallest trade id kept, -1 when none: what lies between the stream's tip and it can not be
-// resent.
-int64_t outbox_oldest_id(const struct outbox *b, int64_t *ts_ms);
+// Adds every id that an item tells of, whatever its state, to `ids`.
+void outbox_ids(const struct outbox *b, struct idset *ids);
 
 #endif

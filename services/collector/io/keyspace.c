@@ -158,14 +158,33 @@ static void declare_old_holes(struct lane *l)
     idset_release(&known);
 }
 
-// After a later login: what lies between the tip and the oldest trade of the ring is lost.
+// After a later login: what Redis lost and the ring no longer holds. Up to the tip all is there;
+// a stream that came back empty has lost everything since the oldest id this process knows.
 static void declare_lost(struct lane *l)
 {
-    int64_t oldest_ms = 0;
-    const int64_t oldest = outbox_oldest_id(&l->outbox, &oldest_ms);
-    if (oldest >= 0 && l->has_tip && l->tip_id < oldest - 1) {
-        declare(l, l->tip_id + 1, oldest - 1, l->tip_ms, oldest_ms, "redis_loss");
+    const struct feed *f = &l->feed;
+    struct idset known;
+    if (f->newest_id < 0) {
+        return;
     }
+    idset_init(&known, CLAIM_SPANS);
+    outbox_ids(&l->outbox, &known);
+    const int64_t tip = l->has_tip ? l->tip_id : f->oldest_id - 1;
+    int64_t from = tip + 1, from_ms = l->has_tip ? l->tip_ms : f->oldest_ms;
+    for (size_t i = 0; i < known.n; i++) {
+        const struct id_span *s = &known.span[i];
+        if (s->lo > from) {
+            declare(l, from, s->lo - 1, from_ms, s->t_lo, "redis_loss");
+        }
+        if (s->hi >= from) {
+            from = s->hi + 1;
+            from_ms = s->t_hi;
+        }
+    }
+    if (from <= f->newest_id) {
+        declare(l, from, f->newest_id, from_ms, f->newest_ms, "redis_loss");
+    }
+    idset_release(&known);
 }
 
 static void loaded(struct lane *l)
