@@ -251,9 +251,10 @@ static int load_defaults(const struct opt_table *t, void *out, struct err *e)
         if (r->type == OPT_OLD || !def) {
             continue;
         }
-        int rc = set(r, r->name, out, def, e);
+        // Not by set(): a default is in the documentation, so it is no secret.
+        int rc = store(r, out, def);
         if (rc) {
-            return rc; // a mistake in the table; the unit test of each table finds it
+            return refuse(r, r->name, def, rc, e); // a mistake in the table
         }
     }
     return 0;
