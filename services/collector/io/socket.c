@@ -22,7 +22,7 @@ struct market_socket {
     char url[URL_MAX];
     bool open, stopped;
     bool paused;         // Redis is behind: the venue has to wait
-    int64_t answered_ms; // monotonic: when Redis last stored a batch
+    int64_t answered_ms; // monotonic: when Redis last stored a batch, or the socket opened
     int silent_attempts; // reconnects for silence since data came last
 };
 
@@ -151,7 +151,7 @@ static bool is_behind(const struct app *a, size_t part)
 {
     for (size_t i = 0; i < a->n; i++) {
         const struct outbox *b = &a->lane[i].outbox;
-        if (b->open && b->fresh > b->o.max_queue / part) {
+        if (b->fresh > b->o.max_queue / part) {
             return true;
         }
     }
@@ -193,6 +193,7 @@ static void on_open(void *arg, bool simulated)
     struct market_socket *s = arg;
     struct app *a = s->app;
     s->open = true;
+    s->answered_ms = loop_mono_ms(a->loop);
     for (size_t i = 0; i < a->n; i++) {
         silence_begin(&a->lane[i].silence, loop_mono_ms(a->loop));
         feed_begin(&a->lane[i].feed);
