@@ -78,8 +78,8 @@ def distinct(trades):
 
 
 def decimals_of(text):
-    """Decimals a text like a tickSize is written with, trailing zeros included."""
-    return len(text.split(".")[1]) if "." in text else 0
+    """Decimals that a text like a tickSize needs: 1 for "0.10"."""
+    return len(text.split(".")[1].rstrip("0")) if "." in text else 0
 
 
 def show(value, places):
@@ -128,12 +128,10 @@ def sum_with_root_8(base, k, square):
 class Units:
     """Tick and step as the venue writes them: bins and printing follow from them."""
 
-    def __init__(self, tick, step, price_scale=None, qty_scale=None):
+    def __init__(self, tick, step):
         self.tick, self.step = tick, step
         self.bin = Fraction(tick)
         self.p_dec, self.q_dec = decimals_of(tick), decimals_of(step)
-        self.price_scale = self.p_dec + 2 if price_scale is None else price_scale
-        self.qty_scale = self.q_dec + 2 if qty_scale is None else qty_scale
 
     def price(self, value):
         return show(value, self.p_dec)
@@ -250,11 +248,6 @@ class Day:
             out[f"band_up_{k}"] = sum_with_root_8(vwap, k, variance) if known else ""
             out[f"band_dn_{k}"] = sum_with_root_8(vwap, -k, variance) if known else ""
         return out
-
-    def lots(self, value):
-        scaled = value * 10**self.units.qty_scale
-        assert scaled.denominator == 1
-        return int(scaled)
 
     def profile_fields(self):
         """:profile:<day>"""

@@ -26,6 +26,10 @@ import stack  # noqa: E402
 class Result(unittest.TestResult):
     """One line per test as it ends; the story of a failure right below it."""
 
+    def __init__(self):
+        super().__init__()
+        self.failed = set()
+
     def startTest(self, test):
         super().startTest(test)
         self.begin = time.monotonic()
@@ -39,6 +43,7 @@ class Result(unittest.TestResult):
         self.line("ok", test)
 
     def told(self, test, error):
+        self.failed.add(getattr(test, "test_case", test).id())
         self.line("FAIL", test)
         print(self._exc_info_to_string(error, test), flush=True)
 
@@ -50,9 +55,15 @@ class Result(unittest.TestResult):
         super().addError(test, err)
         self.told(test, err)
 
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            self.told(subtest, err)
+
     def addSkip(self, test, reason):
         # Nothing here is optional: what can not run has failed.
         super().addSkip(test, reason)
+        self.failed.add(test.id())
         self.line("FAIL", test)
         print(f"skipped: {reason}", flush=True)
 
@@ -78,7 +89,7 @@ def main():
     result = Result()
     for test in tests:
         test.run(result)
-    failed = len(result.failures) + len(result.errors) + len(result.skipped)
+    failed = len(result.failed)
     if not tests:
         print("no test matches")
         failed = 1

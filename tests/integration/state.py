@@ -19,7 +19,7 @@ def exact(text):
 
 def units_of(db, stack, symbol=None):
     h = db.hash(stack.key("instrument", symbol))
-    return reference.Units(h["tick"], h["step"], int(h["price_scale"]), int(h["qty_scale"]))
+    return reference.Units(h["tick"], h["step"])
 
 
 def history_rows(db, stack, symbol=None):
@@ -144,7 +144,9 @@ def check_days(db, key, market, found):
             stored = db.hash(key(tail))
             found.fields(tail, stored, day.levels())
             found.same(f"{tail} trades", stored.get("trades"), str(day.n))
-            found.same(f"{tail} sum_q", stored.get("sum_q"), str(day.lots(day.sum_q)))
+            for total in ("sum_q", "sum_pq", "sum_ppq"):
+                got = stored.get(total, "0")
+                found.same(f"{tail} {total}", Fraction(got), getattr(day, total))
             for end, at in (("first", 0), ("last", -1)):
                 t = day.trades[at]
                 text = f"{t.ts} {t.id} {day.units.price(t.price)} {day.units.qty(t.qty)} {t.side}"
@@ -209,9 +211,7 @@ def check_candles(db, key, market, name, tf_ms, found):
         for field, value in want[start].items():
             have = got.get(field)
             if field == "sum_pq" and have is not None:
-                have, value = int(have), None
-                u = market.units
-                value = int(want[start]["sum_pq"] * 10 ** (u.price_scale + u.qty_scale))
+                have = Fraction(have)
             found.same(f"{tail} {start} {field}", have, value)
 
 
@@ -225,7 +225,7 @@ def check_events(db, stack, market, symbol=None):
         for f in rows:
             data = json.loads(f["data"])
             if f["type"] == "candle_complete" and data["timeframe"] == name:
-                told.append(data["timestamp"])
+                told.append(data["start_ms"])
         buckets = sorted(market.candles(tf_ms))
         # The last bucket completes when the instrument clock passes its end.
         done = [b for b in buckets if str(b) <= at.get(f"complete_{name}", "")]
