@@ -55,9 +55,9 @@ struct feed {
     struct instrument ins;
     bool has_units; // scales and bin of `ins` are set
     struct idset held;
-    int64_t newest_id;  // -1 = none
-    int64_t newest_ms;  // its time
-    int64_t oldest_id;  // smallest id ever held, -1 = none
+    int64_t newest_id; // -1 = none
+    int64_t newest_ms; // its time
+    int64_t oldest_id; // smallest id ever held, -1 = none
     int64_t oldest_ms;
     int64_t last_ts_ms; // of the newest trade accepted, 0 = none
     int64_t last_rx_us;

@@ -450,7 +450,7 @@ Test(redis, a_wrong_password_is_tried_again_slowly_until_it_is_right)
     const char *failed = strstr(stats, "total_connections_received:");
     cr_assert_neq(failed, NULL);
     // Our own two, and one attempt every 100 ms; with the growing delay it would be over 8.
-    cr_assert_leq(atol(failed + strlen("total_connections_received:")), 2 + 6);
+    cr_assert_leq(strtol(failed + strlen("total_connections_received:"), NULL, 10), 2 + 6);
     with_redis_cmd(s.w, "ACL SETUSER bob >s3cret");
     UNTIL(s.l, s.up == 1);
     end(&s);
