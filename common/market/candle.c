@@ -221,7 +221,7 @@ static inline int count(struct candle *c, struct binvol *vol, int64_t index, con
     if (__builtin_expect(__builtin_add_overflow(c->buy + c->sell, t->qty, &volume), 0)) {
         return ERR_OVERFLOW;
     }
-    bool is_buy = t->side == SIDE_BUY;
+    int64_t buy = buy_part(t->qty, t->side);
     if (c->trades++ == 0) {
         c->first = *t;
         c->open = c->high = c->low = t->price;
@@ -230,8 +230,8 @@ static inline int count(struct candle *c, struct binvol *vol, int64_t index, con
     c->low = t->price < c->low ? t->price : c->low;
     c->close = t->price;
     c->last = *t;
-    c->buy += is_buy ? t->qty : 0;
-    c->sell += is_buy ? 0 : t->qty;
+    c->buy += buy;
+    c->sell += t->qty - buy;
     int64_t delta = c->buy - c->sell;
     c->min_delta = delta < c->min_delta ? delta : c->min_delta;
     c->max_delta = delta > c->max_delta ? delta : c->max_delta;

@@ -1,6 +1,7 @@
 #include "common/market/ledger.h"
 
 #include "common/base/clock.h"
+#include "common/market/day_count.h"
 
 // Ids of a venue follow its time, but not to the millisecond: intervals are dropped only when they
 // end this long before the previous day.
@@ -111,7 +112,7 @@ enum ledger_result ledger_add(struct ledger *l, const struct trade *t)
         l->duplicates++;
         return LEDGER_DUPLICATE;
     }
-    if (__builtin_expect(day_add(&l->cur, t) != 0, 0)) {
+    if (__builtin_expect(day_count(&l->cur, t) != 0, 0)) {
         l->overflows++;
         return LEDGER_OVERFLOW;
     }

@@ -128,7 +128,14 @@ struct page *profile_page(struct profile *p, int64_t no)
 
 int profile_add(struct profile *p, int64_t price, int64_t qty, bool is_buy)
 {
-    return profile_count(p, bin_index_of(price, p->bin_ticks, p->magic), qty, is_buy);
+    int64_t index = bin_index_of(price, p->bin_ticks, p->magic);
+    struct bin b = profile_get(p, index);
+    int64_t volume;
+    if (__builtin_add_overflow(b.buy + b.sell, qty, &volume)) {
+        return ERR_OVERFLOW;
+    }
+    int64_t buy = buy_part(qty, is_buy ? SIDE_BUY : SIDE_SELL);
+    return profile_count(p, index, buy, qty - buy);
 }
 
 static void find_poc(struct profile *p)

@@ -11,6 +11,7 @@
 
 #include "common/base/wide.h"
 #include "common/market/profile.h"
+#include "common/market/trade.h"
 
 #define PAGE_BITS 10
 #define PAGE_BINS (INT64_C(1) << PAGE_BITS)
@@ -53,7 +54,16 @@ static inline int64_t bin_index_of(int64_t price, int64_t bin_ticks, uint64_t ma
     return price / bin_ticks;
 }
 
-static inline int profile_count(struct profile *p, int64_t index, int64_t qty, bool is_buy)
+// qty where the aggressor bought, else 0, without a branch: the side of the next trade is a coin
+// toss, and half of all guesses at it would be wrong.
+static inline int64_t buy_part(int64_t qty, uint8_t side)
+{
+    return qty & -(int64_t)(side == SIDE_BUY);
+}
+
+// Counts buy or sell lots (one of them 0) into a bin. Their sum with what the bin holds fits: the
+// caller has checked it for the bin, or for the whole day.
+static inline int profile_count(struct profile *p, int64_t index, int64_t buy, int64_t sell)
 {
     struct page *page = p->last;
     if (__builtin_expect(!page || page->no != index >> PAGE_BITS, 0)) {
@@ -64,13 +74,10 @@ static inline int profile_count(struct profile *p, int64_t index, int64_t qty, b
     }
     size_t i = (size_t)index & (PAGE_BINS - 1);
     struct bin *b = &page->bin[i];
-    int64_t volume;
-    if (__builtin_add_overflow(b->buy + b->sell, qty, &volume)) {
-        return ERR_OVERFLOW;
-    }
-    b->buy += is_buy ? qty : 0;
-    b->sell += is_buy ? 0 : qty;
-    if (b->trades++ == 0) {
+    b->buy += buy;
+    b->sell += sell;
+    int64_t volume = b->buy + b->sell;
+    if (__builtin_expect(b->trades++ == 0, 0)) {
         page->used[i / 64] |= UINT64_C(1) << (i % 64);
         p->bins++;
     }
