@@ -220,7 +220,8 @@ if [ "$MODE" = demo ]; then
         # shellcheck disable=SC2206
         source=(--replay $REPLAY --speed "${REPLAY_SPEED:-1}")
     else
-        source=(--generate)
+        # From yesterday 23:00 as fast as the services read, in real time from now on.
+        source=(--generate --speed "${DEMO_SPEED:-max}")
     fi
     launch exchange-sim "$BIN/exchange-sim" --port "$SIM_PORT" --control-port "$SIM_CONTROL_PORT" \
         "${source[@]}"
