@@ -96,7 +96,7 @@ def wanted(bindir, root, write):
 
     def place(path, name, block):
         now, text = files.get(path) or (read(root, path),) * 2
-        if write and not name and "<!-- options:" not in text:
+        if write and not name and text and "<!-- options:" not in text:
             text = text.rstrip("\n") + CHAPTER
         done = between(text, name, block)
         if done is None:
