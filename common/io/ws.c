@@ -591,10 +591,15 @@ void ws_ctx_free(struct ws_ctx *c)
         ws_close(c->all);
     }
     event_free(c->uv_ev);
+    // On a foreign uv loop it takes two calls: the first closes the handles, which uv does from
+    // inside uv_run(); the second frees what is left, and sets c->lws to NULL (pcontext).
     lws_context_destroy(c->lws);
-    // uv closes handles from inside uv_run(); lws sets c->lws to NULL (pcontext) when it is
-    // through.
-    for (int i = 0; i < 1000 && (c->lws || uv_loop_close(&c->uv) == UV_EBUSY); i++) {
+    for (int i = 0; i < 1000 && uv_run(&c->uv, UV_RUN_NOWAIT) != 0; i++) {
+    }
+    if (c->lws) {
+        lws_context_destroy(c->lws);
+    }
+    for (int i = 0; i < 1000 && uv_loop_close(&c->uv) == UV_EBUSY; i++) {
         uv_run(&c->uv, UV_RUN_NOWAIT);
     }
     timer_free(c->uv_timer);
