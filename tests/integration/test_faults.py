@@ -16,15 +16,12 @@ SERVICES = ("collector", "context", "strategy", "api")
 
 
 class Faults(Scenario):
-    def speed(self, rec, seconds):
-        return rec.span_ms() / 1000 / seconds
-
     def test_bad_frames(self):
         """Malformed frames are refused and counted; the trades around them are all there."""
         rec = recordings.TWO
         trades = rec.trades()
         with Stack(label="frames") as s:
-            self.play(s, rec, speed=self.speed(rec, 5))
+            self.play(s, rec, seconds=5)
             with s.db() as db:
                 wait_for(lambda: db("EXISTS", s.key("trades")), 20, "the first trade")
                 s.fault("malformed", n=25)
@@ -40,11 +37,7 @@ class Faults(Scenario):
         rec = recordings.DENSE
         trades = rec.trades()
         with Stack(label="hang") as s:
-            s.redis()
-            s.sim("--replay", *rec.paths, "--speed", self.speed(rec, 12))
-            for name in ("context", "strategy", "api"):
-                s.service(name)
-            s.collector(MAX_QUEUE=200)
+            self.play(s, rec, seconds=12, MAX_QUEUE=200)
             with s.db() as db:
                 wait_for(lambda: db("XLEN", s.key("trades")) > 500, 30, "some trades")
                 s.procs["redis"].signal(signal.SIGSTOP)
@@ -69,11 +62,7 @@ class Faults(Scenario):
         rec = recordings.DENSE
         trades = rec.trades()
         with Stack(label="oom") as s:
-            s.redis()
-            s.sim("--replay", *rec.paths, "--speed", self.speed(rec, 10))
-            for name in ("context", "strategy", "api"):
-                s.service(name)
-            s.collector(MAX_QUEUE=50000)
+            self.play(s, rec, seconds=10, MAX_QUEUE=50000)
             with s.db() as db:
                 wait_for(lambda: db("XLEN", s.key("trades")) > 2000, 30, "some trades")
                 db("CONFIG", "SET", "maxmemory", "1")
