@@ -15,8 +15,9 @@
 #include "services/context/io/load.h"
 
 #define REFRESH_MS 1000
-// More holes than this and :coverage is written once a second only.
+// More holes than this and :coverage is written only so often; the refresh writes the last word.
 #define SMALL_COVERAGE 64
+#define COVERAGE_MS 500
 // A notice names at most this many changed bins; an empty list means "any".
 #define NOTICE_BINS 200
 #define TEXT_MAX ((size_t)16 << 20)
@@ -252,7 +253,7 @@ static bool coverage_wanted(struct worker *w, int64_t now)
         return false;
     }
     bool small = w->look.cur.n + w->look.prev.n <= SMALL_COVERAGE;
-    return small || w->write_all || now - w->coverage_ms >= REFRESH_MS;
+    return small || w->write_all || now - w->coverage_ms >= COVERAGE_MS;
 }
 
 // What depends on the trades: written when there are new ones.

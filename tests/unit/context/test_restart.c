@@ -1,0 +1,133 @@
+// kill -9 of the service and of Redis (AOF, fsync always) at random moments of a fill full of
+// accidents: the final state is that of a run nobody disturbed.
+
+#include <criterion/criterion.h>
+#include <hiredis/hiredis.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "services/context/io/worker.h"
+#include "tests/support/fill.h"
+#include "tests/support/spin.h"
+
+#define TRADES 8000
+// 22:41:05 to 00:41:05: over midnight; the last trade is in the middle of its candles, so that the
+// time the test takes completes nothing.
+#define FROM_MS INT64_C(1723156865000)
+#define SPAN_MS INT64_C(7200000)
+
+static const char *const aof[] = {"--appendonly", "yes", "--appendfsync", "always", NULL};
+static const char *const patterns[] = {"context", "context:*", "profile:*", "coverage", NULL};
+
+static void run(void *arg)
+{
+    struct with_redis *w = arg;
+    struct loop *loop = loop_new(clock_system());
+    struct instrument ins;
+    if (instrument_parse("BTCUSDT", 7, VENUE_BINANCE, &ins, NULL)) {
+        return;
+    }
+    worker_new(&(struct worker_opts){.loop = loop, .url = w->url, .ins = ins, .flush_ms = 10});
+    loop_run(loop);
+}
+
+static bool settled(struct with_redis *w)
+{
+    static const char *const stream[2] = {"trades", "history"};
+    for (int i = 0; i < 2; i++) {
+        char pos[64];
+        snprintf(pos, sizeof pos, "%s",
+                 with_redis_text(w, "HGET " FILL_KEY "context _pos_%s", stream[i]));
+        const struct redisReply *r = with_redis_cmd(w, "XREAD COUNT 1 STREAMS " FILL_KEY "%s %s",
+                                                    stream[i], pos[0] ? pos : "0-0");
+        if (r->type != REDIS_REPLY_NIL) {
+            return false;
+        }
+    }
+    return with_redis_text(w, "HGET " FILL_KEY "context _stale")[0] == '\0';
+}
+
+static char *final_state(struct with_redis *w)
+{
+    int64_t deadline = spin_deadline(20000);
+    while (!settled(w)) {
+        cr_assert(clock_system().mono_ms(NULL) < deadline, "the service does not come to an end");
+        usleep(20000);
+    }
+    usleep(1300000); // one refresh
+    cr_assert(settled(w));
+    return state_text(w, patterns);
+}
+
+static char *undisturbed(uint64_t seed)
+{
+    struct with_redis *w = with_redis_new(aof);
+    struct fill f;
+    fill_init(&f, seed, TRADES, FROM_MS, SPAN_MS);
+    fill_instrument(w);
+    pid_t pid = child_start(run, w);
+    while (fill_some(&f, w, 500)) {
+    }
+    fill_finish(&f, w);
+    char *text = final_state(w);
+    child_kill(pid);
+    fill_release(&f);
+    with_redis_free(w);
+    return text;
+}
+
+static void first_difference(const char *a, const char *b, char out[400])
+{
+    size_t i = 0;
+    while (a[i] && a[i] == b[i]) {
+        i++;
+    }
+    size_t from = i > 90 ? i - 90 : 0;
+    snprintf(out, 400, "\n%.180s\n%.180s", a + from, b + from);
+}
+
+static void disturbed(uint64_t seed, const char *want)
+{
+    struct with_redis *w = with_redis_new(aof);
+    struct fill f;
+    struct fill chance;
+    fill_init(&f, seed, TRADES, FROM_MS, SPAN_MS);
+    fill_init(&chance, seed + 77, 1, 0, 1);
+    fill_instrument(w);
+    pid_t pid = child_start(run, w);
+    while (fill_some(&f, w, 50 + fill_random(&chance, 400))) {
+        usleep((useconds_t)fill_random(&chance, 30000));
+        if (fill_random(&chance, 3) == 0) {
+            child_kill(pid);
+            pid = child_start(run, w);
+        }
+        if (fill_random(&chance, 6) == 0) {
+            with_redis_kill(w);
+            with_redis_restart(w, aof);
+        }
+    }
+    fill_finish(&f, w);
+    child_kill(pid);
+    pid = child_start(run, w);
+    char *got = final_state(w);
+    char diff[400];
+    first_difference(want, got, diff);
+    cr_assert(strcmp(want, got) == 0, "%s", diff);
+    child_kill(pid);
+    free(got);
+    fill_release(&f);
+    fill_release(&chance);
+    with_redis_free(w);
+}
+
+Test(restart, kills_at_any_moment_leave_the_same_state, .timeout = 120)
+{
+    for (uint64_t seed = 1; seed <= 2; seed++) {
+        char *want = undisturbed(seed);
+        cr_assert_gt(strlen(want), 5000);
+        disturbed(seed, want);
+        free(want);
+    }
+}
