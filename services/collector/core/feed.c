@@ -85,6 +85,15 @@ static bool units_from_wire(struct feed *f, const struct frame *fr)
     return true;
 }
 
+static bool is_absurd_jump(const struct feed *f, const struct frame *fr)
+{
+    if (f->newest_id < 0 || fr->id <= f->newest_id) {
+        return false;
+    }
+    const int64_t ms = fr->trade_ms > f->newest_ms ? fr->trade_ms - f->newest_ms : 0;
+    return fr->id - f->newest_id > FEED_JUMP_IDS + FEED_JUMP_IDS_PER_MS * ms;
+}
+
 static enum refusal check(struct feed *f, const struct frame *fr, int64_t rx_us,
                           const struct feed_clock *clock, struct feed_out *out)
 {
@@ -107,6 +116,9 @@ static enum refusal check(struct feed *f, const struct frame *fr, int64_t rx_us,
     }
     if (clock->known && fr->trade_ms > rx_us / 1000 + clock->offset_ms + FEED_FUTURE_MS) {
         return REFUSE_FUTURE;
+    }
+    if (is_absurd_jump(f, fr)) {
+        return REFUSE_ABSURD;
     }
     return REFUSE_NONE;
 }

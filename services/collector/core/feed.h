@@ -17,6 +17,11 @@
 #include "services/collector/core/frame.h"
 
 #define FEED_FUTURE_MS 60000 // a trade may be this far ahead of the corrected receive time
+// An id may lead the newest by so many, and so many more per ms of trade time between them: 100,000
+// trades a second, above what any contract does. One garbled id beyond it would turn every trade
+// after it into a late one.
+#define FEED_JUMP_IDS INT64_C(1000000)
+#define FEED_JUMP_IDS_PER_MS INT64_C(100)
 
 struct feed_opts {
     enum frame_kind subscribed; // FRAME_AGG_TRADE or FRAME_TRADE: their ids are two number ranges

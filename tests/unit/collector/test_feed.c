@@ -75,6 +75,19 @@ static enum refusal refused_numbers(const char *price, const char *qty)
     return refused(fr, &unknown);
 }
 
+Test(feed, an_id_far_beyond_what_the_time_allows_is_refused)
+{
+    cr_expect_eq(refused(frame(100 + FEED_JUMP_IDS + FEED_JUMP_IDS_PER_MS + 1, T0 + 1), &unknown),
+                 REFUSE_ABSURD);
+    cr_expect_eq(refused(frame(INT64_MAX - 1, T0), &unknown), REFUSE_ABSURD);
+    // At the limit, and a long absence: a gap like any other.
+    struct feed f = new_feed(true);
+    push(&f, 100, T0);
+    cr_expect(push(&f, 100 + FEED_JUMP_IDS, T0).gap);
+    cr_expect(push(&f, INT64_C(60000000), T0 + INT64_C(7) * 86400000).gap);
+    feed_release(&f);
+}
+
 Test(feed, refuses_numbers_that_can_not_be)
 {
     cr_expect_eq(refused_numbers("61800.30", "0.006"), REFUSE_NONE);
