@@ -212,6 +212,7 @@ static struct lws_vhost *listen_on(struct sim *s, const char *name, int64_t port
     info.gid = -1;
     info.uid = -1;
     if (tls) {
+        info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
         info.ssl_cert_filepath = s->cfg->cert;
         info.ssl_private_key_filepath = s->cfg->key;
     }
