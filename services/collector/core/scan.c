@@ -18,7 +18,10 @@ struct cursor {
     const char *p, *end;
 };
 
-static inline bool lit_n(struct cursor *c, const char *s, size_t n)
+// The parts are small and the whole is one straight line only when all of them are inlined.
+#define PART static inline __attribute__((always_inline))
+
+PART bool lit_n(struct cursor *c, const char *s, size_t n)
 {
     if ((size_t)(c->end - c->p) < n || memcmp(c->p, s, n) != 0) {
         return false;
@@ -28,7 +31,7 @@ static inline bool lit_n(struct cursor *c, const char *s, size_t n)
 }
 #define LIT(c, s) lit_n((c), "" s, sizeof(s) - 1)
 
-static inline uint64_t load8(const char *p)
+PART uint64_t load8(const char *p)
 {
     uint64_t v;
     memcpy(&v, p, sizeof v);
@@ -36,7 +39,7 @@ static inline uint64_t load8(const char *p)
 }
 
 // True when all eight bytes are '0'..'9'.
-static inline bool is_digits8(uint64_t v)
+PART bool is_digits8(uint64_t v)
 {
     return (((v & UINT64_C(0xf0f0f0f0f0f0f0f0)) |
              (((v + UINT64_C(0x0606060606060606)) & UINT64_C(0xf0f0f0f0f0f0f0f0)) >> 4)) ==
@@ -44,7 +47,7 @@ static inline bool is_digits8(uint64_t v)
 }
 
 // Eight digits in memory order to a number: pairs, then fours, then all (little endian).
-static inline uint64_t value8(uint64_t v)
+PART uint64_t value8(uint64_t v)
 {
     v -= UINT64_C(0x3030303030303030);
     v = v * 10 + (v >> 8);
@@ -55,7 +58,7 @@ static inline uint64_t value8(uint64_t v)
 }
 
 // A JSON integer of 1..18 digits without sign or leading zero.
-static inline bool integer(struct cursor *c, int64_t *out)
+PART bool integer(struct cursor *c, int64_t *out)
 {
     const char *start = c->p;
     const char *p = start;
@@ -97,7 +100,7 @@ static const unsigned char char_class[256] = {
 };
 
 // 1..40 bytes of the class up to a quote, which is eaten too.
-static inline bool string_of(struct cursor *c, unsigned char_set, struct slice *out)
+PART bool string_of(struct cursor *c, unsigned char_set, struct slice *out)
 {
     const char *start = c->p;
     const char *limit = c->end - start > 40 ? start + 40 : c->end;
@@ -114,7 +117,7 @@ static inline bool string_of(struct cursor *c, unsigned char_set, struct slice *
     return true;
 }
 
-static inline bool boolean(struct cursor *c, bool *out)
+PART bool boolean(struct cursor *c, bool *out)
 {
     if (LIT(c, "true")) {
         *out = true;
@@ -127,7 +130,7 @@ static inline bool boolean(struct cursor *c, bool *out)
     return false;
 }
 
-static inline bool scan_agg(struct cursor *c, struct frame *f)
+PART bool scan_agg(struct cursor *c, struct frame *f)
 {
     int64_t unused;
     struct slice text;
@@ -146,7 +149,7 @@ static inline bool scan_agg(struct cursor *c, struct frame *f)
            LIT(c, ",\"T\":") && integer(c, &f->trade_ms);
 }
 
-static inline bool scan_trade(struct cursor *c, struct frame *f)
+PART bool scan_trade(struct cursor *c, struct frame *f)
 {
     f->kind = FRAME_TRADE;
     f->exec = (struct slice){NULL, 0};

@@ -88,6 +88,7 @@ static void on_tick(void *arg)
 {
     struct app *a = arg;
     const int64_t mono_ms = loop_mono_ms(a->loop);
+    a->pumped_mono_ms = mono_ms;
     for (size_t i = 0; i < a->n; i++) {
         struct lane *l = &a->lane[i];
         outbox_tick(&l->outbox, mono_ms);

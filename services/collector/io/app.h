@@ -88,6 +88,7 @@ struct app {
     struct feed_clock clock;
     bool clock_measured; // an offset is known, steady or not
     bool draining;
+    int64_t pumped_mono_ms; // when writer_pump() last looked at the clock
 
     // of the socket as a whole, no instrument to blame
     uint64_t malformed, foreign, oversize, ignored, reconnects;

@@ -180,6 +180,9 @@ static void consider_pause(struct market_socket *s)
 
 void socket_relieve(struct market_socket *s)
 {
+    if (s == NULL) {
+        return;
+    }
     s->answered_ms = loop_mono_ms(s->app->loop);
     if (s->paused && !is_behind(s->app, 4)) {
         set_paused(s, false);
