@@ -108,10 +108,11 @@ bool idset_add(struct idset *s, int64_t id, int64_t t_ms)
 
 int64_t idset_add_range(struct idset *s, int64_t lo, int64_t hi, int64_t t_lo, int64_t t_hi)
 {
-    if (lo <= s->floor) {
-        lo = s->floor + 1;
+    if (lo < 0 || hi == INT64_MAX) {
+        return 0;
     }
-    if (lo < 0 || hi < lo || hi == INT64_MAX) {
+    lo = lo > s->floor ? lo : s->floor + 1;
+    if (hi < lo) {
         return 0;
     }
     // [first, last) are the intervals that the range meets or touches.

@@ -1,0 +1,255 @@
+#include "common/market/trade.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+static struct instrument units(void)
+{
+    struct instrument ins;
+    cr_assert_eq(instrument_parse("BTCUSDT", 7, VENUE_BINANCE, &ins, NULL), 0);
+    cr_assert_eq(instrument_set_units(&ins, "0.10", "0.001", -1, NULL), 0);
+    return ins;
+}
+
+Test(trade, numbers_are_refused_with_their_reason)
+{
+    static const struct {
+        const char *price, *qty;
+        enum refusal want;
+    } row[] = {
+        {"61640.0", "0.001", REFUSE_NONE},
+        {"61640.125", "0.00125", REFUSE_NONE}, // two decimals finer than tick and step
+        {"61640.12500000", "3e0", REFUSE_NONE},
+        {"61640.1255", "1", REFUSE_PRECISION},
+        {"1", "0.000001", REFUSE_PRECISION},
+        {"0", "1", REFUSE_ZERO},
+        {"1", "0.000", REFUSE_ZERO},
+        {"-0", "1", REFUSE_ZERO},
+        {"-1", "1", REFUSE_NEGATIVE},
+        {"1", "-0.000001", REFUSE_NEGATIVE},
+        {"1", "-9e30", REFUSE_NEGATIVE},
+        {"9e30", "1", REFUSE_ABSURD},
+        {"1", "99999999999999999999", REFUSE_ABSURD},
+        {"", "1", REFUSE_MALFORMED},
+        {"1", "", REFUSE_MALFORMED},
+        {"-", "1", REFUSE_MALFORMED},
+        {"NaN", "1", REFUSE_MALFORMED},
+        {"1 ", "1", REFUSE_MALFORMED},
+        {"0x1", "1", REFUSE_MALFORMED},
+    };
+    struct instrument ins = units();
+    for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
+        struct trade t;
+        enum refusal got =
+            trade_set_numbers(&t, &ins, slice_of(row[i].price), slice_of(row[i].qty));
+        cr_expect_eq(got, row[i].want, "%s x %s: %s", row[i].price, row[i].qty, refusal_name(got));
+    }
+    struct trade t;
+    cr_assert_eq(trade_set_numbers(&t, &ins, slice_of("61640.125"), slice_of("0.00125")), 0);
+    cr_expect(t.price == 61640125 && t.qty == 125);
+}
+
+Test(trade, every_refusal_has_its_own_name)
+{
+    for (int a = 0; a < REFUSE_COUNT_; a++) {
+        for (int b = 0; b < a; b++) {
+            cr_expect_str_neq(refusal_name((enum refusal)a), refusal_name((enum refusal)b));
+        }
+    }
+}
+
+Test(trade, set_order_is_time_then_id)
+{
+    struct trade a = {.ts_ms = 1, .id = 9};
+    struct trade b = {.ts_ms = 2, .id = 3};
+    cr_expect_lt(trade_cmp(&a, &b), 0);
+    cr_expect_gt(trade_cmp(&b, &a), 0);
+    b.ts_ms = 1;
+    cr_expect_gt(trade_cmp(&a, &b), 0);
+    b.id = 9;
+    cr_expect_eq(trade_cmp(&a, &b), 0);
+}
+
+// "name=value name=value .." into slices; an empty value is "name=".
+static size_t fields(char *text, struct slice *kv)
+{
+    size_t n = 0;
+    char *save;
+    for (char *w = strtok_r(text, "|", &save); w; w = strtok_r(NULL, "|", &save)) {
+        char *eq = strchr(w, '=');
+        *eq = '\0';
+        kv[2 * n] = slice_of(w);
+        kv[2 * n++ + 1] = slice_of(eq + 1);
+    }
+    return n;
+}
+
+static int entry(const char *id, const char *text, struct trade *t, int64_t *rx)
+{
+    struct instrument ins = units();
+    struct slice kv[32];
+    char copy[512];
+    cr_assert(str_copy(copy, sizeof copy, text));
+    size_t n = fields(copy, kv);
+    return trade_from_entry(&ins, slice_of(id), kv, n, t, rx);
+}
+
+Test(trade, a_stream_entry_is_read_whole)
+{
+    struct trade t;
+    int64_t rx;
+    cr_assert_eq(
+        entry("1723161256322-77", "price=61800.30|qty=0.006|side=sell|id=77|rx_us=5", &t, &rx), 0);
+    cr_expect(t.ts_ms == 1723161256322 && t.id == 77 && t.price == 61800300 && t.qty == 600 &&
+              t.side == SIDE_SELL && t.flags == 0 && rx == 5);
+    // Another order, an unknown field, no receive time.
+    cr_assert_eq(entry("5-0", "id=0|x=y|side=buy|qty=1|price=2", &t, &rx), 0);
+    cr_expect(t.ts_ms == 5 && t.id == 0 && t.side == SIDE_BUY && rx == 0);
+    cr_expect_eq(entry("5-0", "id=0|side=buy|qty=1|price=2", &t, NULL), 0);
+}
+
+Test(trade, a_stream_entry_is_never_trusted)
+{
+    static const char *const bad[][2] = {
+        {"5-7", "price=1|qty=1|side=buy|id=8"},
+        {"5", "price=1|qty=1|side=buy|id=5"},
+        {"", "price=1|qty=1|side=buy|id=5"},
+        {"-5-7", "price=1|qty=1|side=buy|id=7"},
+        {"x-7", "price=1|qty=1|side=buy|id=7"},
+        {"5-7x", "price=1|qty=1|side=buy|id=7"},
+        {"5--7", "price=1|qty=1|side=buy|id=-7"},
+        {"253402300800000-7", "price=1|qty=1|side=buy|id=7"},
+        {"5-9223372036854775807", "price=1|qty=1|side=buy|id=9223372036854775807"},
+        {"5-18446744073709551615", "price=1|qty=1|side=buy|id=18446744073709551615"},
+        {"5-7", "qty=1|side=buy|id=7"},
+        {"5-7", "price=1|side=buy|id=7"},
+        {"5-7", "price=1|qty=1|id=7"},
+        {"5-7", "price=1|qty=1|side=buy"},
+        {"5-7", "price=1|qty=1|side=BUY|id=7"},
+        {"5-7", "price=1|qty=1|side=|id=7"},
+        {"5-7", "price=0|qty=1|side=buy|id=7"},
+        {"5-7", "price=1|qty=-1|side=buy|id=7"},
+        {"5-7", "price=1.00000001|qty=1|side=buy|id=7"},
+        {"5-7", "price=1|qty=1|side=buy|id=7|rx_us=x"},
+        {"5-7", "price=1|qty=1|side=buy|id=7|rx_us=-1"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct trade t = {.id = 4711};
+        cr_expect_lt(entry(bad[i][0], bad[i][1], &t, NULL), 0, "%s %s", bad[i][0], bad[i][1]);
+        cr_expect_eq(t.id, 4711, "nothing is stored of a refused entry");
+    }
+}
+
+static int history(char *copy, const char *text, struct history *h, struct err *e)
+{
+    struct slice kv[32];
+    cr_assert(str_copy(copy, 1024, text));
+    return history_from_entry(kv, fields(copy, kv), h, e);
+}
+
+#define HEAD "kind=trades|from_id=10|to_id=20|from_ms=100|to_ms=200|source=rest|reason=repair|"
+
+Test(trade, history_comes_back_line_by_line)
+{
+    struct instrument ins = units();
+    struct history h;
+    struct err e;
+    struct trade t;
+    char copy[1024];
+    size_t pos = 0;
+    cr_assert_eq(
+        history(copy, HEAD "n=3|data=100 10 1.5 2 buy \nbad line\n200 20 1.6 3 sell 77\n", &h, &e),
+        0, "%s", e.text);
+    cr_expect(h.kind == HISTORY_TRADES && h.from_id == 10 && h.to_id == 20 && h.from_ms == 100 &&
+              h.to_ms == 200 && h.n == 3);
+    cr_expect_str_eq(h.source, "rest");
+    cr_expect_str_eq(h.reason, "repair");
+    cr_assert_eq(history_next(&h, &ins, &pos, &t), 1);
+    cr_expect(t.ts_ms == 100 && t.id == 10 && t.price == 1500 && t.qty == 200000 &&
+              t.side == SIDE_BUY);
+    cr_expect_lt(history_next(&h, &ins, &pos, &t), 0);
+    cr_assert_eq(history_next(&h, &ins, &pos, &t), 1);
+    cr_expect(t.ts_ms == 200 && t.id == 20 && t.side == SIDE_SELL);
+    cr_expect_eq(history_next(&h, &ins, &pos, &t), 0);
+    cr_expect_eq(history_next(&h, &ins, &pos, &t), 0);
+}
+
+Test(trade, what_is_written_is_what_is_read)
+{
+    struct instrument ins = units();
+    struct buf data;
+    struct trade t;
+    size_t pos = 0;
+    buf_init(&data, 4096);
+    history_add_line(&data, 1723161256322, 12, "61800.30", "0.006", SIDE_SELL, "");
+    history_add_line(&data, 1723161256322, 13, "61800.3", "5", SIDE_BUY, "991");
+    cr_expect_str_eq(buf_cstr(&data), "1723161256322 12 61800.30 0.006 sell \n"
+                                      "1723161256322 13 61800.3 5 buy 991\n");
+    struct history h = {.kind = HISTORY_TRADES,
+                        .from_id = 12,
+                        .to_id = 13,
+                        .n = 2,
+                        .data = {buf_ptr(&data), buf_len(&data)}};
+    cr_assert_eq(history_next(&h, &ins, &pos, &t), 1);
+    cr_assert_eq(history_next(&h, &ins, &pos, &t), 1);
+    cr_expect(t.id == 13 && t.qty == 500000);
+    cr_expect_eq(history_next(&h, &ins, &pos, &t), 0);
+    buf_release(&data);
+}
+
+Test(trade, gaps_and_claims_without_trades)
+{
+    struct history h;
+    struct err e;
+    char copy[1024];
+    cr_assert_eq(history(copy, "kind=gap|from_id=5|to_id=5|from_ms=7|to_ms=6|n=0", &h, &e), 0);
+    cr_expect_eq(h.kind, HISTORY_GAP);
+    cr_expect_eq(h.data.n, 0);
+    cr_assert_eq(
+        history(copy, "kind=lost|from_id=5|to_id=9|from_ms=7|to_ms=8|n=0|reason=old", &h, &e), 0);
+    cr_expect_str_eq(history_kind_name(h.kind), "lost");
+    cr_assert_eq(history(copy, HEAD "n=0|data=", &h, &e), 0, "excluded ids");
+}
+
+Test(trade, history_that_contradicts_itself_claims_nothing)
+{
+    static const char *const bad[] = {
+        "kind=x|from_id=5|to_id=5|from_ms=7|to_ms=8|n=0",
+        "from_id=5|to_id=5|from_ms=7|to_ms=8|n=0",
+        "kind=gap|from_id=6|to_id=5|from_ms=7|to_ms=8|n=0",
+        "kind=gap|from_id=-6|to_id=5|from_ms=7|to_ms=8|n=0",
+        "kind=gap|from_id=5|to_id=9223372036854775807|from_ms=7|to_ms=8|n=0",
+        "kind=gap|from_id=5|to_id=5|from_ms=-7|to_ms=8|n=0",
+        "kind=gap|from_id=5|to_id=5|from_ms=7|to_ms=|n=0",
+        "kind=gap|from_id=5|to_id=5|from_ms=7|to_ms=8|n=-1",
+        "kind=gap|from_id=5|to_id=5|from_ms=7|to_ms=8",
+        HEAD "n=2|data=100 10 1.5 2 buy \n",
+        HEAD "n=0|data=100 10 1.5 2 buy \n",
+        HEAD "n=1|data=",
+        HEAD "n=1",
+        "kind=gap|from_id=5|to_id=5|from_ms=7|to_ms=8|n=0|"
+        "source=0123456789012345678901234567890123456789",
+    };
+    struct history h;
+    struct err e;
+    char copy[1024];
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        cr_expect_lt(history(copy, bad[i], &h, &e), 0, "%s", bad[i]);
+    }
+    static const char *const lines[] = {
+        "100 9 1 1 buy ",   "100 21 1 1 buy ",  "100 10 1 1 buy", "100 10 1 1 Buy ",
+        "100 10 1 0 buy ",  "x 10 1 1 buy ",    "100 10 1 1 ",    "",
+        "100 10 1 1 buy x", "100  10 1 1 buy ", "-1 10 1 1 buy ", "100 10 1 1 buy 1 2",
+    };
+    struct instrument ins = units();
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        struct trade t;
+        size_t pos = 0;
+        char text[64];
+        (void)str_fmt(text, sizeof text, "%s\n", lines[i]);
+        h = (struct history){
+            .kind = HISTORY_TRADES, .from_id = 10, .to_id = 20, .n = 1, .data = slice_of(text)};
+        cr_expect_lt(history_next(&h, &ins, &pos, &t), 0, "\"%s\"", lines[i]);
+        cr_expect_eq(history_next(&h, &ins, &pos, &t), 0);
+    }
+}
