@@ -13,9 +13,9 @@
 #include "tests/support/spin.h"
 
 #define TRADES 8000
-// 22:41:05 to 00:41:05: over midnight; the last trade is in the middle of its candles, so that the
-// time the test takes completes nothing.
-#define FROM_MS INT64_C(1723156865000)
+// 22:41:05 to 00:41:05, over midnight, and 11:41:05 to 13:41:05, over two changes of session. The
+// last trade is in the middle of its candles, so that the time the test takes completes nothing.
+static const int64_t from_ms[2] = {INT64_C(1723156865000), INT64_C(1723117265000)};
 #define SPAN_MS INT64_C(7200000)
 
 static const char *const aof[] = {"--appendonly", "yes", "--appendfsync", "always", NULL};
@@ -62,17 +62,41 @@ static char *final_state(struct with_redis *w)
     return state_text(w, patterns);
 }
 
+// One candle_complete per timeframe and bucket, in order; each change of session once.
+static void check_events(struct with_redis *w, uint64_t seed)
+{
+    const struct redisReply *r = with_redis_cmd(w, "XRANGE " FILL_KEY "events - +");
+    int64_t newest[2] = {0, 0};
+    int completed = 0;
+    int sessions = 0;
+    for (size_t i = 0; i < r->elements; i++) {
+        struct redisReply **kv = r->element[i]->element[1]->element;
+        int64_t ts = strtoll(kv[3]->str, NULL, 10);
+        if (strcmp(kv[1]->str, "session_change") == 0) {
+            sessions++;
+        } else if (strcmp(kv[1]->str, "candle_complete") == 0) {
+            int tf = strstr(kv[5]->str, "\"timeframe\":\"1m\"") ? 0 : 1;
+            cr_assert_gt(ts, newest[tf], "completed twice, or out of order: %s", kv[5]->str);
+            newest[tf] = ts;
+            completed++;
+        }
+    }
+    cr_assert_eq(completed, 120 + 24);
+    cr_assert_eq(sessions, seed % 2 == 1 ? 2 : 0);
+}
+
 static char *undisturbed(uint64_t seed)
 {
     struct with_redis *w = with_redis_new(aof);
     struct fill f;
-    fill_init(&f, seed, TRADES, FROM_MS, SPAN_MS);
+    fill_init(&f, seed, TRADES, from_ms[seed % 2], SPAN_MS);
     fill_instrument(w);
     pid_t pid = child_start(run, w);
     while (fill_some(&f, w, 500)) {
     }
     fill_finish(&f, w);
     char *text = final_state(w);
+    check_events(w, seed);
     child_kill(pid);
     fill_release(&f);
     with_redis_free(w);
@@ -94,7 +118,7 @@ static void disturbed(uint64_t seed, const char *want)
     struct with_redis *w = with_redis_new(aof);
     struct fill f;
     struct fill chance;
-    fill_init(&f, seed, TRADES, FROM_MS, SPAN_MS);
+    fill_init(&f, seed, TRADES, from_ms[seed % 2], SPAN_MS);
     fill_init(&chance, seed + 77, 1, 0, 1);
     fill_instrument(w);
     pid_t pid = child_start(run, w);
@@ -113,6 +137,7 @@ static void disturbed(uint64_t seed, const char *want)
     child_kill(pid);
     pid = child_start(run, w);
     char *got = final_state(w);
+    check_events(w, seed);
     char diff[400];
     first_difference(want, got, diff);
     cr_assert(strcmp(want, got) == 0, "%s", diff);
