@@ -11,47 +11,11 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 
-#define CHECK_MS 1000
 #define TX_MAX_BYTES ((size_t)64 << 20)
-// XINFO shows the first and last entry whole, and those of :history can be long.
-#define HISTORY_CHECK_EVERY 30
 #define CATCH_UP_FACTOR 5
 #define READY_LAG_MS 5000
 
 static void try_flush(struct follow *f);
-static void start_check(struct follow *f);
-
-// ---- ids ---------------------------------------------------------------------------------------
-
-struct stream_pos stream_pos_of(const char *id)
-{
-    struct stream_pos p = {0, 0};
-    const char *dash = strchr(id, '-');
-    size_t n = dash ? (size_t)(dash - id) : strlen(id);
-    if (parse_u64(id, n, &p.ms) || (dash && parse_u64(dash + 1, strlen(dash + 1), &p.seq))) {
-        return (struct stream_pos){0, 0};
-    }
-    return p;
-}
-
-int stream_pos_cmp(struct stream_pos a, struct stream_pos b)
-{
-    if (a.ms != b.ms) {
-        return a.ms < b.ms ? -1 : 1;
-    }
-    return a.seq < b.seq ? -1 : a.seq > b.seq;
-}
-
-static bool is_behind(const char *a, const char *b)
-{
-    return stream_pos_cmp(stream_pos_of(a), stream_pos_of(b)) < 0;
-}
-
-// Unknown ends ("") say nothing.
-static bool ends_before(const char *end, const char *pos)
-{
-    return end[0] && is_behind(end, pos);
-}
 
 // ---- life of a load ----------------------------------------------------------------------------
 
@@ -95,10 +59,10 @@ static void reload_cb(void *arg)
         redis_kick(f->w, f->fail_why);
         f->state = FOLLOW_DOWN; // also when the link was already gone
         if (redis_is_up(f->w)) {
-            start_check(f);
+            follow_start_check(f);
         }
     } else if (f->state == FOLLOW_BACKOFF) {
-        start_check(f);
+        follow_start_check(f);
     }
 }
 
@@ -111,7 +75,7 @@ static void on_up(void *arg)
         timer_start(f->reload_timer, backoff_next_ms(&f->backoff, f->o.loop));
         return;
     }
-    start_check(f);
+    follow_start_check(f);
 }
 
 static void on_down(void *arg, const char *why)
@@ -123,295 +87,6 @@ static void on_down(void *arg, const char *why)
     timer_stop(f->reload_timer);
     if (f->state != FOLLOW_DOWN) {
         set_down(f);
-    }
-}
-
-// ---- check: units, trimming, ends of the streams, stored positions
-// --------------------------------
-
-static const char *const instrument_fields[] = {
-    "venue",  "symbol",       "tick",        "step",      "min_qty",
-    "schema", "min_notional", "price_scale", "qty_scale", "simulated",
-};
-#define N_INSTRUMENT_FIELDS (sizeof instrument_fields / sizeof instrument_fields[0])
-static const char *const run_fields[] = {"_trimmed_to_trades", "_trimmed_to_history",
-                                         "_clock_offset_ms"};
-#define N_RUN_FIELDS 3
-
-static bool text_of(const redisReply *r, char *out, size_t size)
-{
-    out[0] = '\0';
-    return r && r->type == REDIS_REPLY_STRING && str_copyn(out, size, r->str, r->len);
-}
-
-static const redisReply *item(const redisReply *reply, size_t i)
-{
-    return reply && reply->type == REDIS_REPLY_ARRAY && i < reply->elements ? reply->element[i]
-                                                                            : NULL;
-}
-
-// The instrument of a HMGET over all fields; false: not there, or not usable (logged).
-static bool read_instrument(struct follow *f, const redisReply *reply, struct instrument *out)
-{
-    static const char *kv[2 * N_INSTRUMENT_FIELDS];
-    size_t n = 0;
-    for (size_t i = 0; i < N_INSTRUMENT_FIELDS; i++) {
-        const redisReply *v = item(reply, i);
-        if (v && v->type == REDIS_REPLY_STRING) {
-            kv[2 * n] = instrument_fields[i];
-            kv[2 * n + 1] = v->str;
-            n++;
-        }
-    }
-    if (n == 0) {
-        return false;
-    }
-    struct err e = {0};
-    if (instrument_from_fields(&f->o.ins, kv, n, out, &e)) {
-        log_ev(LOG_ERROR, "instrument_refused", F_STR("sym", f->ins.name), F_STR("why", e.text));
-        return false;
-    }
-    return true;
-}
-
-static void read_run_fields(struct follow *f, const redisReply *reply)
-{
-    for (size_t i = 0; i < 2; i++) {
-        text_of(item(reply, N_INSTRUMENT_FIELDS + i), f->trimmed[i], sizeof f->trimmed[i]);
-    }
-    char offset[24];
-    text_of(item(reply, N_INSTRUMENT_FIELDS + 2), offset, sizeof offset);
-    if (parse_i64(offset, strlen(offset), &f->clock_offset_ms)) {
-        f->clock_offset_ms = 0;
-    }
-}
-
-// Entries between the position and the trimming mark are gone: their ids are simply not held, so
-// coverage shows the hole. Told once per mark.
-static void tell_skips(struct follow *f, const char *const pos[2])
-{
-    static const char *const name[2] = {"trades", "history"};
-    for (size_t i = 0; i < 2; i++) {
-        if (!f->trimmed[i][0] || strcmp(pos[i], "0-0") == 0 || !is_behind(pos[i], f->trimmed[i]) ||
-            strcmp(f->skip_logged[i], f->trimmed[i]) == 0) {
-            continue;
-        }
-        f->st.skips++;
-        str_copy(f->skip_logged[i], sizeof f->skip_logged[i], f->trimmed[i]);
-        log_ev(LOG_WARN, "stream_skipped", F_STR("sym", f->ins.name), F_STR("stream", name[i]),
-               F_STR("position", pos[i]), F_STR("trimmed_to", f->trimmed[i]));
-    }
-}
-
-static void poll_again(struct follow *f)
-{
-    f->state = FOLLOW_WAIT;
-    timer_start(f->check_timer, CHECK_MS);
-}
-
-static bool same_units(const struct instrument *a, const struct instrument *b)
-{
-    return a->price_scale == b->price_scale && a->qty_scale == b->qty_scale &&
-           a->bin_ticks == b->bin_ticks && a->simulated == b->simulated && a->schema == b->schema &&
-           a->price_decimals == b->price_decimals && a->qty_decimals == b->qty_decimals;
-}
-
-static void begin_load(struct follow *f)
-{
-    bool scratch = false;
-    for (size_t i = 0; i < 2; i++) {
-        str_copy(f->start[i], sizeof f->start[i], f->stored[i][0] ? f->stored[i] : "0-0");
-        scratch = scratch || ends_before(f->last_id[i], f->start[i]);
-    }
-    if (scratch) {
-        log_ev(LOG_WARN, "positions_ahead", F_STR("sym", f->ins.name), F_STR("trades", f->start[0]),
-               F_STR("trades_end", f->last_id[0]), F_STR("history", f->start[1]),
-               F_STR("history_end", f->last_id[1]));
-        str_copy(f->start[0], sizeof f->start[0], "0-0");
-        str_copy(f->start[1], sizeof f->start[1], "0-0");
-    }
-    f->state = FOLLOW_LOADING;
-    f->watched = true;
-    f->st.reloads++;
-    f->dirty = scratch;
-    f->newest_rx_us = 0;
-    f->st.lag_ms = -1;
-    f->o.on_load(f->o.arg, &f->ins, scratch);
-}
-
-// The answers of one check arrive in this order, the last one decides.
-static void on_instrument(struct redis *r, const redisReply *reply, void *arg)
-{
-    (void)r;
-    struct follow *f = arg;
-    f->wait_ins.price_scale = -1;
-    if (reply && read_instrument(f, reply, &f->wait_ins)) {
-        read_run_fields(f, reply);
-    } else {
-        f->wait_ins.price_scale = -1;
-    }
-}
-
-static void on_positions(struct redis *r, const redisReply *reply, void *arg)
-{
-    (void)r;
-    struct follow *f = arg;
-    for (size_t i = 0; i < 2 && reply; i++) {
-        text_of(item(reply, i), f->stored[i], sizeof f->stored[i]);
-    }
-}
-
-static void take_last_id(struct follow *f, size_t which, const redisReply *reply)
-{
-    if (!reply) {
-        return;
-    }
-    bool no_key = reply->type == REDIS_REPLY_ERROR && strstr(reply->str, "no such key");
-    str_copy(f->last_id[which], sizeof f->last_id[which], no_key ? "0-0" : "");
-    for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i + 1 < reply->elements; i += 2) {
-        const redisReply *k = reply->element[i];
-        if (k->type == REDIS_REPLY_STRING && strcmp(k->str, "last-generated-id") == 0) {
-            text_of(reply->element[i + 1], f->last_id[which], sizeof f->last_id[which]);
-        }
-    }
-}
-
-static void on_trades_info(struct redis *r, const redisReply *reply, void *arg)
-{
-    (void)r;
-    take_last_id(arg, 0, reply);
-}
-
-static void on_first_check(struct redis *r, const redisReply *reply, void *arg)
-{
-    (void)r;
-    struct follow *f = arg;
-    if (!reply || f->state != FOLLOW_WAIT) {
-        return;
-    }
-    take_last_id(f, 1, reply);
-    if (f->wait_ins.price_scale < 0) {
-        if (!f->waiting_logged) {
-            log_ev(LOG_INFO, "waiting_for_instrument", F_STR("sym", f->ins.name));
-            f->waiting_logged = true;
-        }
-        poll_again(f);
-        return;
-    }
-    f->waiting_logged = false;
-    f->ins = f->wait_ins;
-    begin_load(f);
-}
-
-static int send_check(struct follow *f, bool first)
-{
-    struct slice argv[2 + N_INSTRUMENT_FIELDS + N_RUN_FIELDS];
-    size_t n = 0;
-    argv[n++] = slice_of("HMGET");
-    argv[n++] = slice_of(f->instrument_key);
-    for (size_t i = 0; i < N_INSTRUMENT_FIELDS; i++) {
-        argv[n++] = slice_of(instrument_fields[i]);
-    }
-    for (size_t i = 0; i < N_RUN_FIELDS; i++) {
-        argv[n++] = slice_of(run_fields[i]);
-    }
-    int rc = first ? redis_cmd(f->w, NULL, NULL, "WATCH %s", f->pos_key) : 0;
-    rc = rc ? rc : redis_argv(f->w, on_instrument, f, n, argv);
-    if (first) {
-        rc = rc ? rc
-                : redis_cmd(f->w, on_positions, f, "HMGET %s _pos_trades _pos_history", f->pos_key);
-    }
-    return rc ? rc : redis_cmd(f->w, on_trades_info, f, "XINFO STREAM %s", f->trades_key);
-}
-
-static void start_check(struct follow *f)
-{
-    f->state = FOLLOW_WAIT;
-    int rc = send_check(f, true);
-    rc = rc ? rc : redis_cmd(f->w, on_first_check, f, "XINFO STREAM %s", f->history_key);
-    if (rc) {
-        poll_again(f);
-    }
-}
-
-// ---- check while following
-// -----------------------------------------------------------------------
-
-static void on_later_check(struct redis *r, const redisReply *reply, void *arg)
-{
-    (void)r;
-    struct follow *f = arg;
-    if (!reply || f->state != FOLLOW_FOLLOWING) {
-        return;
-    }
-    f->last_id[1][0] = '\0';
-    if (reply->type != REDIS_REPLY_STATUS) { // not PONG: the XINFO of :history
-        take_last_id(f, 1, reply);
-    }
-    if (f->wait_ins.price_scale < 0) {
-        follow_fail(f, "the instrument is gone");
-        return;
-    }
-    if (!same_units(&f->wait_ins, &f->ins)) {
-        follow_fail(f, "units of the instrument changed");
-        return;
-    }
-    const char *pos[2] = {f->check_pos[0], f->check_pos[1]};
-    if (ends_before(f->last_id[0], pos[0]) || ends_before(f->last_id[1], pos[1])) {
-        follow_fail(f, "a stream ends before the position: another keyspace");
-        return;
-    }
-    tell_skips(f, pos);
-}
-
-static bool positions_are_ours(struct follow *f, const redisReply *reply)
-{
-    for (size_t i = 0; i < 2; i++) {
-        char now[STREAM_ID_MAX];
-        text_of(item(reply, i), now, sizeof now);
-        if (strcmp(now, f->stored[i]) != 0) {
-            follow_fail(f, "stored positions were changed by somebody else");
-            return false;
-        }
-    }
-    return true;
-}
-
-static void on_check_positions(struct redis *r, const redisReply *reply, void *arg)
-{
-    (void)r;
-    struct follow *f = arg;
-    // A transaction sent since has its own look.
-    if (reply && f->state == FOLLOW_FOLLOWING && f->check_seq == f->flush_seq) {
-        positions_are_ours(f, reply);
-    }
-}
-
-static void check_cb(void *arg)
-{
-    struct follow *f = arg;
-    if (f->state == FOLLOW_WAIT) {
-        start_check(f);
-        return;
-    }
-    if (f->state != FOLLOW_FOLLOWING) {
-        return;
-    }
-    timer_start(f->check_timer, CHECK_MS);
-    f->check_seq = f->flush_seq - (f->watched ? 0 : 1);
-    for (size_t i = 0; i < 2; i++) {
-        str_copy(f->check_pos[i], sizeof f->check_pos[i], stream_reader_position(f->reader, i));
-    }
-    int rc =
-        redis_cmd(f->w, on_check_positions, f, "HMGET %s _pos_trades _pos_history", f->pos_key);
-    rc = rc ? rc : send_check(f, false);
-    if (rc == 0) {
-        rc = f->checks++ % HISTORY_CHECK_EVERY == 0
-                 ? redis_cmd(f->w, on_later_check, f, "XINFO STREAM %s", f->history_key)
-                 : redis_cmd(f->w, on_later_check, f, "PING");
-    }
-    if (rc) {
-        follow_fail(f, "the write link takes no command");
     }
 }
 
@@ -441,7 +116,7 @@ static void on_watched(struct redis *r, const redisReply *reply, void *arg)
 {
     (void)r;
     struct follow *f = arg;
-    if (reply && f->state == FOLLOW_FOLLOWING && positions_are_ours(f, reply)) {
+    if (reply && f->state == FOLLOW_FOLLOWING && follow_positions_are_ours(f, reply)) {
         f->watched = true;
         try_flush(f);
     }
@@ -579,7 +254,7 @@ struct follow *follow_new(const struct follow_opts *o)
     instrument_key(&o->ins, "history", f->history_key);
     instrument_key(&o->ins, "instrument", f->instrument_key);
     f->tx = redis_tx_new(TX_MAX_BYTES);
-    f->check_timer = timer_new(o->loop, check_cb, f);
+    f->check_timer = timer_new(o->loop, follow_check_cb, f);
     f->flush_timer = timer_new(o->loop, flush_cb, f);
     f->reload_timer = timer_new(o->loop, reload_cb, f);
     char name[64];
@@ -642,8 +317,8 @@ void follow_loaded(struct follow *f, const char *pos_trades, const char *pos_his
     f->in_reply[0] = f->in_reply[1] = 0;
     log_ev(LOG_INFO, "following", F_STR("sym", f->ins.name), F_STR("trades", pos[0]),
            F_STR("history", pos[1]));
-    tell_skips(f, pos);
-    timer_start(f->check_timer, CHECK_MS);
+    follow_tell_skips(f, pos);
+    timer_start(f->check_timer, FOLLOW_CHECK_MS);
     if (!f->draining) {
         stream_reader_start(f->reader, pos);
     }

@@ -75,6 +75,16 @@ struct follow {
 // Leaves the present state by way of DOWN; what is in memory is given up.
 void follow_fail(struct follow *f, const char *why);
 
+// follow_check.c
+#define FOLLOW_CHECK_MS 1000
+// Begins a load: WATCH, units, positions, ends; goes on to on_load() or polls.
+void follow_start_check(struct follow *f);
+void follow_check_cb(void *arg); // of check_timer
+// Logs, once per mark, that a stream was trimmed beyond the position.
+void follow_tell_skips(struct follow *f, const char *const pos[2]);
+// HMGET of the positions: as they were written last? Else fails f.
+bool follow_positions_are_ours(struct follow *f, const struct redisReply *reply);
+
 // follow_read.c
 void follow_on_entry(void *arg, size_t i, struct slice id, const struct slice *kv, size_t pairs);
 // All queued requests end with done(false).
