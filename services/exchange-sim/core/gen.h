@@ -11,13 +11,13 @@
 //      are trending (more of the long displacements) or ranging (less).
 //   3. Trades per second: a fixed number per day is spread by activity: hour of day (London, New
 //      York and their overlap), the size of the second's move, and rare bursts.
-//   4. Trades: side leans with the move, price is the second's path plus half a spread, quantity
-//      is heavy-tailed, an aggregated trade stands for several fills; now and then a sweep takes
-//      many levels within one millisecond.
+//   4. Trades: side leans with the move, prices are a quote that follows the path in steps,
+//      quantity is heavy-tailed, an aggregated trade stands for several fills; now and then a
+//      sweep takes many levels within one millisecond.
 //
 // Ids are contiguous over midnight, as on the venue: id = day number * trades per day + index,
 // with the same number of trades on every day. Integer arithmetic only. A day of 691,200 trades
-// takes about 30 ms to make and 14 MB to keep; four days per symbol are kept.
+// takes about 50 ms to make and 14 MB to keep; four days per symbol are kept.
 
 #include <stdbool.h>
 #include <stddef.h>

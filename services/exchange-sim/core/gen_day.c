@@ -5,6 +5,7 @@
 #include "common/base/wide.h"
 
 #define SECONDS 86400
+#define STICKY_TICKS 30 // trades pile up on a quote: half of them repeat the price before
 
 // ---- randomness: a counter mixed with a key (splitmix64) ----------------------------------------
 
@@ -170,6 +171,7 @@ struct making {
     struct gen_trade *out;
     size_t n, at;
     uint32_t fills;
+    int64_t quote; // best bid; it stays until the path has left it behind
 };
 
 static void put(struct making *k, struct rng *r, int32_t ms, int64_t price, bool sell)
@@ -204,7 +206,11 @@ static void make_second(struct making *k, uint64_t key, int second, int64_t p0, 
         ms += gap > 0 ? below(&r, (uint32_t)gap + 1) : 0;
         bool sell = below(&r, 1024) < sell_of_1024;
         int64_t mid = p0 + move * ms / 1000;
-        int64_t price = sell ? mid : mid + 1;
+        int64_t off = mid > k->quote ? mid - k->quote : k->quote - mid;
+        if (off > STICKY_TICKS || below(&r, 16) == 0) {
+            k->quote = mid;
+        }
+        int64_t price = sell ? k->quote : k->quote + 1;
         int32_t at = (int32_t)(second * 1000 + ms);
         uint32_t u = below(&r, 256);
         size_t rows = u < 252 ? 1 : u < 255 ? 2 + below(&r, 6) : 8 + below(&r, 60);
@@ -240,7 +246,7 @@ void gen_day_make(const struct gen_symbol *s, int64_t day, struct gen_trade *out
         total += weight[i];
     }
 
-    struct making k = {.s = s, .out = out, .n = n};
+    struct making k = {.s = s, .out = out, .n = n, .quote = price[0]};
     int64_t sum = 0;
     for (int i = 0; i < SECONDS; i++) {
         sum += weight[i];

@@ -218,6 +218,52 @@ Test(rest, exchange_info_tells_units_and_limits)
     market_free(m);
 }
 
+Test(rest, a_shift_moves_times_and_nothing_else)
+{
+    struct market *m = market_with(10);
+    tape_shift((struct tape *)(void *)m, 86400000);
+    struct sim_trade t;
+    cr_assert(market_peek(m, &t));
+    cr_assert_eq(t.id, 1010);
+    cr_assert_eq(t.t_ms, T0 + 20 + 86400000);
+    cr_assert_eq(t.e_ms, t.t_ms + 1, "E keeps its distance");
+    cr_assert_eq(t.first, 10);
+    CHECK_ROWS(m, T0 + 86400000, "symbol=BTCUSDT&startTime=1700086400004&limit=2", 2, 1002, 1003);
+    CHECK_ROWS(m, T0 + 86400000, "symbol=BTCUSDT&endTime=1700086400004&limit=2", 2, 1001, 1002);
+    market_free(m);
+}
+
+Test(rest, recordings_out_of_order_are_answered_in_id_order)
+{
+    static const struct {
+        int id, ms;
+    } rec[] = {{5, 100}, {3, 90}, {4, 120}, {9, 80}, {6, 200}};
+    struct tape *t = tape_new();
+    for (size_t i = 0; i < sizeof rec / sizeof rec[0]; i++) {
+        char line[96];
+        const char *why;
+        snprintf(line, sizeof line, "%d,1.5,1,1,1,%d,true", rec[i].id, rec[i].ms);
+        cr_assert_eq(tape_add_line(t, line, strlen(line), "BTCUSDT", &why), LINE_TRADES);
+    }
+    struct err e = {0};
+    cr_assert_eq(tape_finish(t, &e), 0);
+    struct market *m = tape_market(t);
+    for (int i = 0; i < 4; i++) { // 5 3 4 9; 6 is the future
+        market_advance(m);
+    }
+    json_t *j = ask(m, 300, "symbol=BTCUSDT&fromId=0", 200);
+    static const int ids[] = {3, 4, 5, 9};
+    cr_assert_eq(json_array_size(j), 4);
+    for (size_t i = 0; i < 4; i++) {
+        cr_assert_eq(json_integer_value(json_object_get(json_array_get(j, i), "a")), ids[i]);
+    }
+    json_decref(j);
+    j = ask(m, 300, "symbol=BTCUSDT&limit=1", 200);
+    cr_assert_eq(json_integer_value(json_object_get(json_array_get(j, 0), "a")), 9);
+    json_decref(j);
+    market_free(m);
+}
+
 Test(rest, weight_is_counted_per_wall_minute)
 {
     struct weight w = {0};
