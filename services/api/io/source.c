@@ -6,6 +6,7 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "services/api/io/patch.h"
 #include "services/api/io/reply.h"
 
 #define TX_MAX ((size_t)4 << 20)
@@ -15,13 +16,28 @@
 #define DAY_SECTIONS (BIT(SEC_DAY) | BIT(SEC_PREV) | BIT(SEC_PROFILE))
 #define BULKY (BIT(SEC_PROFILE) | BIT(SEC_CANDLES_1M) | BIT(SEC_CANDLES_5M))
 
+// Hashes too large to be read again for each trade: notices say which fields changed.
+static const enum section BULK[] = {SEC_PROFILE, SEC_CANDLES_1M, SEC_CANDLES_5M};
+#define N_BULK (sizeof BULK / sizeof BULK[0])
+// Candles that were trimmed are not named by notices; so many more than are kept and the hash is
+// read as a whole.
+#define CANDLES_MAX 1700
+// What no notice and no version told is healed by reading everything once in a while.
+#define RELOAD_MS 60000
+
+struct bulk {
+    struct patch due, sent; // fields to read, fields being read
+    int64_t ver;            // of the last notice
+};
+
 struct inst {
     struct source *src;
     size_t i;
     const struct instrument *who;
-    struct snap *cur;       // what was published last; a reference
-    unsigned dirty;         // sections to read again
-    unsigned sent;          // sections of the read under way
+    struct snap *cur; // what was published last; a reference
+    unsigned dirty;   // sections to read again
+    unsigned sent;    // sections of the read under way, read as a whole
+    struct bulk bulk[N_BULK];
     bool busy;              // a read is under way
     int64_t next_bulky_ms;  // not before this moment are bulky sections read again
     char day[16], prev[16]; // days the sections of cur are of; "" unknown
@@ -31,12 +47,13 @@ struct source {
     struct source_opts o;
     struct redis *redis;
     struct subscriber *sub;
-    struct timer *sweep, *later;
+    struct timer *sweep, *later, *soon;
     struct redis_tx *tx;
     struct inst *inst;
     size_t n;
     bool sweeping;
     int64_t sweep_sent_ms;
+    int64_t reload_ms;              // when everything is read again, if nothing else makes it so
     char service[SERVICES_MAX][96]; // members of bc4:services during a sweep
     size_t services;
 };
@@ -121,6 +138,12 @@ static void on_sections(struct redis *r, const struct redisReply *reply, void *a
     in->busy = false;
     if (redis_exec_failed(reply, why, sizeof why)) {
         in->dirty |= in->sent; // the next sweep, or the next connection, tries again
+        for (size_t b = 0; b < N_BULK; b++) {
+            if (in->bulk[b].sent.n > 0) {
+                in->dirty |= BIT(BULK[b]);
+                patch_clear(&in->bulk[b].sent);
+            }
+        }
         if (reply) {
             log_ev(LOG_WARN, "read_failed", F_STR("sym", in->who->name), F_STR("msg", why));
         }
@@ -134,6 +157,21 @@ static void on_sections(struct redis *r, const struct redisReply *reply, void *a
             k++;
             snap_set_take(next, (enum section)sec, h);
             stats_add(s->o.stats, STAT_READS, 1);
+        }
+    }
+    for (size_t b = 0; b < N_BULK; b++) {
+        struct patch *sent = &in->bulk[b].sent;
+        if (sent->n > 0) {
+            struct rhash *h = k < reply->elements
+                                  ? patch_apply(sent, next->sec[BULK[b]], reply->element[k])
+                                  : NULL;
+            k++;
+            snap_set_take(next, BULK[b], h);
+            if (!h || (BULK[b] != SEC_PROFILE && rhash_count(h) > CANDLES_MAX)) {
+                in->dirty |= BIT(BULK[b]);
+            }
+            stats_add(s->o.stats, STAT_PATCHES, 1);
+            patch_clear(sent);
         }
     }
     if ((in->sent & BIT(SEC_CONTEXT)) && days_moved(in, next->sec[SEC_CONTEXT])) {
@@ -159,19 +197,13 @@ static void on_sections(struct redis *r, const struct redisReply *reply, void *a
         see_clock(in, next->sec[SEC_STRATEGY]);
     }
     publish_take(in, next);
-    if (in->dirty) {
-        read_dirty(in);
-    }
+    read_dirty(in); // what became due meanwhile
 }
 
-static void read_dirty(struct inst *in)
+// Sections to read as a whole now; bulky ones not more often than profile_ms.
+static unsigned due_sections(struct inst *in, int64_t now)
 {
-    struct source *s = in->src;
-    int64_t now = loop_mono_ms(s->o.loop);
     unsigned mask = 0;
-    if (in->busy || !redis_is_up(s->redis)) {
-        return;
-    }
     for (unsigned sec = 0; sec < SEC_FEED; sec++) {
         if ((in->dirty & BIT(sec)) && !is_readable(in, (enum section)sec)) {
             in->dirty &= ~BIT(sec);
@@ -180,13 +212,43 @@ static void read_dirty(struct inst *in)
     mask = in->dirty;
     if ((mask & BULKY) && now < in->next_bulky_ms) {
         mask &= ~BULKY;
-        if (!timer_is_running(s->later)) {
-            timer_start(s->later, in->next_bulky_ms - now);
+        if (!timer_is_running(in->src->later)) {
+            timer_start(in->src->later, in->next_bulky_ms - now);
         }
     }
-    if (mask == 0) {
+    return mask;
+}
+
+static bool add_patches(struct inst *in)
+{
+    bool any = false;
+    for (size_t b = 0; b < N_BULK; b++) {
+        struct bulk *bulk = &in->bulk[b];
+        char key[KEY_MAX];
+        struct slice argv[PATCH_MAX + 2];
+        if (in->dirty & BIT(BULK[b])) {
+            patch_clear(&bulk->due); // the whole hash is, or will be, read
+        }
+        if (bulk->due.n == 0 || !is_readable(in, BULK[b])) {
+            continue;
+        }
+        section_key(in, BULK[b], key);
+        redis_tx_argv(in->src->tx, patch_argv(&bulk->due, key, argv), argv);
+        bulk->sent = bulk->due;
+        patch_clear(&bulk->due);
+        any = true;
+    }
+    return any;
+}
+
+static void read_dirty(struct inst *in)
+{
+    struct source *s = in->src;
+    int64_t now = loop_mono_ms(s->o.loop);
+    if (in->busy || !redis_is_up(s->redis)) {
         return;
     }
+    unsigned mask = due_sections(in, now);
     redis_tx_begin(s->tx);
     for (unsigned sec = 0; sec < SEC_FEED; sec++) {
         char key[KEY_MAX];
@@ -195,13 +257,21 @@ static void read_dirty(struct inst *in)
             redis_tx_argv(s->tx, 2, (struct slice[]){slice_of("HGETALL"), slice_of(key)});
         }
     }
-    if (redis_tx_exec(s->redis, s->tx, on_sections, in) == 0) {
-        in->busy = true;
-        in->sent = mask;
-        in->dirty &= ~mask;
-        if (mask & BULKY) {
-            in->next_bulky_ms = now + s->o.profile_ms;
+    if (!add_patches(in) && mask == 0) {
+        return;
+    }
+    in->sent = mask;
+    if (redis_tx_exec(s->redis, s->tx, on_sections, in) != 0) {
+        for (size_t b = 0; b < N_BULK; b++) {
+            in->dirty |= in->bulk[b].sent.n > 0 ? BIT(BULK[b]) : 0;
+            patch_clear(&in->bulk[b].sent);
         }
+        return;
+    }
+    in->busy = true;
+    in->dirty &= ~mask;
+    if (mask & BULKY) {
+        in->next_bulky_ms = now + s->o.profile_ms;
     }
 }
 
@@ -209,9 +279,7 @@ static void on_later(void *arg)
 {
     struct source *s = arg;
     for (size_t i = 0; i < s->n; i++) {
-        if (s->inst[i].dirty) {
-            read_dirty(&s->inst[i]);
-        }
+        read_dirty(&s->inst[i]);
     }
 }
 
@@ -302,6 +370,10 @@ static void on_swept(struct redis *r, const struct redisReply *reply, void *arg)
     take_health(s, health);
     for (size_t j = 0; j < s->services; j++) {
         rhash_unref(health[j]);
+    }
+    if (s->sweep_sent_ms >= s->reload_ms) {
+        s->reload_ms = s->sweep_sent_ms + RELOAD_MS;
+        everything_dirty(s);
     }
     stats_add(s->o.stats, STAT_SWEEPS, 1);
     store_set_confirmed(s->o.store, s->sweep_sent_ms);
@@ -397,21 +469,47 @@ static unsigned topic_sections(struct slice topic)
     return 0;
 }
 
+// One transaction of a writer sends several notices back to back: they are read together.
+static void read_soon(struct inst *in)
+{
+    if (!in->busy && !timer_is_running(in->src->soon)) {
+        timer_start(in->src->soon, 0);
+    }
+}
+
+// A notice about a bulky section: its fields, or all of it when that is not enough.
+static void take_bulk(struct inst *in, size_t b, struct slice payload)
+{
+    struct bulk *bulk = &in->bulk[b];
+    int64_t ver = notice_ver(payload);
+    bool goes_on = ver >= bulk->ver && in->cur->sec[BULK[b]];
+    bulk->ver = ver;
+    if (!goes_on || (BULK[b] == SEC_PROFILE && !notice_is_of(payload, in->day)) ||
+        !patch_add(&bulk->due, payload)) {
+        in->dirty |= BIT(BULK[b]);
+    }
+}
+
 static void on_notice(void *arg, struct slice channel, struct slice payload)
 {
     struct source *s = arg;
-    (void)payload;
     stats_add(s->o.stats, STAT_NOTICES, 1);
     for (size_t i = 0; i < s->n; i++) {
+        struct inst *in = &s->inst[i];
         char prefix[KEY_MAX];
-        size_t n = instrument_key(s->inst[i].who, "pub:", prefix);
-        if (channel.n > n && memcmp(channel.p, prefix, n) == 0) {
-            s->inst[i].dirty |= topic_sections((struct slice){channel.p + n, channel.n - n});
-            if (s->inst[i].dirty) {
-                read_dirty(&s->inst[i]);
-            }
-            return;
+        size_t n = instrument_key(in->who, "pub:", prefix);
+        if (channel.n <= n || memcmp(channel.p, prefix, n) != 0) {
+            continue;
         }
+        unsigned stale = topic_sections((struct slice){channel.p + n, channel.n - n});
+        in->dirty |= stale & ~BULKY;
+        for (size_t b = 0; b < N_BULK; b++) {
+            if (stale & BIT(BULK[b])) {
+                take_bulk(in, b, payload);
+            }
+        }
+        read_soon(in);
+        return;
     }
 }
 
@@ -444,6 +542,7 @@ struct source *source_new(const struct source_opts *o)
     s->tx = redis_tx_new(TX_MAX);
     s->sweep = timer_new(o->loop, sweep, s);
     s->later = timer_new(o->loop, on_later, s);
+    s->soon = timer_new(o->loop, on_later, s);
     (void)str_fmt(name, sizeof name, "api-%s/read", o->instance);
     struct redis_opts ro = {
         .loop = o->loop, .url = o->url, .name = name, .on_up = on_up, .on_down = on_down, .arg = s};
@@ -458,6 +557,7 @@ struct source *source_new(const struct source_opts *o)
                                  .on_down = on_unsubscribed,
                                  .arg = s};
     s->sub = subscriber_new(&so);
+    s->reload_ms = loop_mono_ms(o->loop) + RELOAD_MS;
     timer_every(s->sweep, o->sweep_ms);
     return s;
 }
@@ -474,6 +574,7 @@ void source_free(struct source *s)
     }
     timer_free(s->sweep);
     timer_free(s->later);
+    timer_free(s->soon);
     subscriber_free(s->sub);
     redis_free(s->redis);
     redis_tx_free(s->tx);

@@ -118,6 +118,7 @@ void stats_text(const struct stats *s, struct buf *out)
         [STAT_SWEEPS] = {"bc4_api_sweeps_total", "Version sweeps answered"},
         [STAT_SWEEPS_FAILED] = {"bc4_api_sweeps_failed_total", "Version sweeps that failed"},
         [STAT_READS] = {"bc4_api_sections_read_total", "Hashes read from Redis"},
+        [STAT_PATCHES] = {"bc4_api_patches_total", "Reads of changed fields of large hashes"},
         [STAT_PUBLISHED] = {"bc4_api_snapshots_total", "Snapshots published"},
         [STAT_RECONNECTS] = {"bc4_api_redis_connects_total", "Times the reader came up"},
         [STAT_NOTICES] = {"bc4_api_notices_total", "Change notices received"},

@@ -19,6 +19,7 @@ enum stats_counter {
     STAT_SWEEPS,
     STAT_SWEEPS_FAILED,
     STAT_READS,      // sections read from Redis
+    STAT_PATCHES,    // reads of single fields of large hashes
     STAT_PUBLISHED,  // snapshots
     STAT_RECONNECTS, // of the reader connection
     STAT_NOTICES,    // change notices received
