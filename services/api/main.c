@@ -15,7 +15,6 @@ struct app {
     struct gateway gateway;
     struct web *web;
     struct source *source;
-    struct timer *tick;
     struct service *service;
 };
 
@@ -57,11 +56,6 @@ static void ready(void *arg, char *why, size_t size)
 {
     struct app *a = arg;
     (void)str_copy(why, size, store_redis_up(a->gateway.store) ? "" : "redis is down");
-}
-
-static void tick(void *arg)
-{
-    web_tick(arg);
 }
 
 static void on_drain(void *arg)
@@ -146,11 +140,8 @@ int main(int argc, char **argv)
                               .profile_ms = cfg->profile_ms};
     app.source = source_new(&sco);
     service_set_redis(app.service, source_redis(app.source));
-    app.tick = timer_new(b.loop, tick, app.web);
-    timer_every(app.tick, WEB_TICK_MS);
     boot_run(&b, app.service);
     service_set_redis(app.service, NULL);
-    timer_free(app.tick);
     source_free(app.source);
     gateway_stop(&app);
     return boot_end(&b, app.service);

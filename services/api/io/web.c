@@ -14,6 +14,7 @@
 
 #define WAKE_SIGNAL SIGUSR1
 #define STACK_BYTES ((size_t)256 << 10)
+#define REMIND_NS 5000000
 #define HEADER_MAX_TEXT "16384"
 
 enum worker_state {
@@ -44,8 +45,12 @@ struct web {
     int n;            // registered
     pthread_t master; // accepts; valid with has_master
     bool has_master;
-    atomic_int open;    // connections held by workers
-    atomic_bool waking; // web_free(): wake everybody
+    atomic_int open;     // connections held by workers
+    pthread_cond_t told; // somebody was told to close
+    pthread_t keeper;
+    bool has_keeper;
+    bool stopping; // everybody is to look up
+    bool stopped;  // the keeper is to end
 };
 
 static _Thread_local struct worker *self;
@@ -106,16 +111,8 @@ static void make_room(struct web *w)
     int64_t now = mono_ms(w);
     int over = atomic_load(&w->open) - (w->threads - w->spare);
     for (int i = 0; i < w->n; i++) {
-        struct worker *k = w->worker[i];
-        int64_t told = atomic_load(&k->told_ms);
-        if (atomic_load(&k->state) != W_IDLE || told == 0) {
-            continue;
-        }
-        over--;
-        // The signal may have come a moment before the thread went to sleep.
-        if (now - told >= WEB_TICK_MS) {
-            (void)tell(k, now);
-        }
+        const struct worker *k = w->worker[i];
+        over -= atomic_load(&k->state) == W_IDLE && atomic_load(&k->told_ms) != 0;
     }
     while (over > 0) {
         struct worker *oldest = NULL;
@@ -132,8 +129,43 @@ static void make_room(struct web *w)
             break; // everybody works: requests wait in the accept queue
         }
         over -= tell(oldest, now);
+        pthread_cond_signal(&w->told);
     }
     pthread_mutex_unlock(&w->lock);
+}
+
+// Repeats, while w->lock is held, what was said to workers that still have not closed: a signal
+// that comes a moment before its thread goes to sleep does nothing. False: nobody is left.
+static bool remind(struct web *w)
+{
+    bool any = false;
+    for (int i = 0; i < w->n; i++) {
+        struct worker *k = w->worker[i];
+        if (w->stopping || atomic_load(&k->told_ms) != 0) {
+            any = tell(k, mono_ms(w)) || any;
+        }
+    }
+    if (w->stopping && w->has_master) {
+        pthread_kill(w->master, WAKE_SIGNAL); // it looks at its stop flag every other second
+    }
+    return any;
+}
+
+static void *keeper(void *arg)
+{
+    struct web *w = arg;
+    const struct timespec nap = {0, REMIND_NS};
+    pthread_mutex_lock(&w->lock);
+    while (!w->stopped) {
+        if (!remind(w) && !w->stopping) {
+            pthread_cond_wait(&w->told, &w->lock);
+        }
+        pthread_mutex_unlock(&w->lock);
+        nanosleep(&nap, NULL);
+        pthread_mutex_lock(&w->lock);
+    }
+    pthread_mutex_unlock(&w->lock);
+    return NULL;
 }
 
 // ---- callbacks of CivetWeb ----------------------------------------------------------------------
@@ -375,7 +407,8 @@ static struct mg_context *start_quietly(struct web *w, const struct web_opts *o)
     sigfillset(&all);
     sigdelset(&all, WAKE_SIGNAL);
     pthread_sigmask(SIG_SETMASK, &all, &old);
-    struct mg_context *ctx = start(w, o);
+    w->has_keeper = pthread_create(&w->keeper, NULL, keeper, w) == 0;
+    struct mg_context *ctx = w->has_keeper ? start(w, o) : NULL;
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     pthread_setattr_default_np(&was);
     pthread_attr_destroy(&attr);
@@ -392,6 +425,7 @@ struct web *web_new(const struct web_opts *o)
     w->spare = o->threads / 16 > 2 ? o->threads / 16 : 2;
     w->worker = xcalloc((size_t)o->threads, sizeof(struct worker *));
     pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->told, NULL);
     return w;
 }
 
@@ -411,11 +445,6 @@ int web_port(const struct web *w)
     return w->port;
 }
 
-void web_tick(struct web *w)
-{
-    make_room(w);
-}
-
 void web_load(struct web *w, int *open, int *idle)
 {
     *open = atomic_load(&w->open);
@@ -427,23 +456,12 @@ void web_load(struct web *w, int *open, int *idle)
     pthread_mutex_unlock(&w->lock);
 }
 
-// mg_stop() waits for parked threads to look up, which they do every other second: wake them.
-static void *wake_all(void *arg)
+static void set_flag(struct web *w, bool *flag)
 {
-    struct web *w = arg;
-    const struct timespec nap = {0, 5000000};
-    while (atomic_load(&w->waking)) {
-        pthread_mutex_lock(&w->lock);
-        for (int i = 0; i < w->n; i++) {
-            (void)tell(w->worker[i], mono_ms(w));
-        }
-        if (w->has_master) {
-            pthread_kill(w->master, WAKE_SIGNAL);
-        }
-        pthread_mutex_unlock(&w->lock);
-        nanosleep(&nap, NULL);
-    }
-    return NULL;
+    pthread_mutex_lock(&w->lock);
+    *flag = true;
+    pthread_cond_signal(&w->told);
+    pthread_mutex_unlock(&w->lock);
 }
 
 void web_free(struct web *w)
@@ -451,15 +469,13 @@ void web_free(struct web *w)
     if (!w) {
         return;
     }
-    pthread_t waker;
-    atomic_store(&w->waking, true);
-    bool has_waker = pthread_create(&waker, NULL, wake_all, w) == 0;
+    set_flag(w, &w->stopping);
     if (w->ctx) {
         mg_stop(w->ctx);
     }
-    atomic_store(&w->waking, false);
-    if (has_waker) {
-        pthread_join(waker, NULL);
+    set_flag(w, &w->stopped);
+    if (w->has_keeper) {
+        pthread_join(w->keeper, NULL);
     }
     for (int i = 0; i < w->n; i++) {
         if (w->worker[i]->has_scratch) {
@@ -468,6 +484,7 @@ void web_free(struct web *w)
         pthread_mutex_destroy(&w->worker[i]->lock);
         free(w->worker[i]);
     }
+    pthread_cond_destroy(&w->told);
     pthread_mutex_destroy(&w->lock);
     free(w->worker);
     free(w);

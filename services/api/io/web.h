@@ -23,9 +23,6 @@ struct web *web_new(const struct web_opts *o);
 // Listening when it returns. 0, or ERR_IO with e.
 int web_start(struct web *w, struct err *e) MUST_CHECK;
 int web_port(const struct web *w);
-// Call every WEB_TICK_MS or so from any thread: repeats what a lost signal did not do.
-#define WEB_TICK_MS 20
-void web_tick(struct web *w);
 void web_free(struct web *w); // stops the threads
 // Connections open and those waiting for their next request.
 void web_load(struct web *w, int *open, int *idle);
