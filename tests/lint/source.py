@@ -28,7 +28,7 @@ BANNED = {
     "unbounded stack": "alloca",
     "a shell": "system popen",
 }
-SHELL = "a shell"
+TESTS_MAY = {"system", "popen", "sscanf", "fscanf"}
 BANNED = {name: why for why, names in BANNED.items() for name in names.split()}
 CALL = re.compile(r"(?<![\w.>])(%s)\s*\(" % "|".join(BANNED))
 FLOAT = re.compile(r"\b(float|double|strtod|strtof|json_real\w*|JSON_REAL)\b")
@@ -53,8 +53,8 @@ def check_c(path, text):
     bad = []
     for number, line in enumerate(code_only(text).split("\n"), 1):
         for name in CALL.findall(line):
-            if BANNED[name] == SHELL and path.startswith("tests/"):
-                continue  # a test program may
+            if name in TESTS_MAY and path.startswith("tests/"):
+                continue
             bad.append("%s:%d: %s is banned: %s" % (path, number, name, BANNED[name]))
         if EXACT.match(path) and FLOAT.search(line):
             bad.append("%s:%d: floating point" % (path, number))

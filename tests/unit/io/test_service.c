@@ -246,7 +246,7 @@ Test(service, head_has_the_headers_and_no_body)
     cr_assert(str_starts(s.raw, "HTTP/1.1 200 "), "%s", s.raw);
     const char *length = strcasestr(s.raw, "content-length: ");
     cr_assert_neq(length, NULL);
-    cr_assert_gt(atoi(length + 16), 100);
+    cr_assert_gt(strtol(length + 16, NULL, 10), 100);
     cr_assert_eq(strcasestr(length + 16, "content-length: "), NULL, "once: %s", s.raw);
     cr_assert(str_ends(s.raw, "\r\n\r\n"), "%s", s.raw);
     end(&s);
@@ -453,8 +453,8 @@ Test(service, keeps_its_health_hash_and_its_place_in_the_list)
     cr_assert_str_eq(with_redis_text(w, "HGET %s binance:BTCUSDT.note", key), "a \"quoted\" one");
     cr_assert_str_eq(with_redis_text(w, "HEXISTS %s nothing", key), "1");
     cr_assert_str_eq(with_redis_text(w, "HEXISTS %s stale", key), "0");
-    int ttl = atoi(with_redis_text(w, "TTL %s", key));
-    cr_assert(ttl >= 8 && ttl <= 10, "%d", ttl);
+    long ttl = strtol(with_redis_text(w, "TTL %s", key), NULL, 10);
+    cr_assert(ttl >= 8 && ttl <= 10, "%ld", ttl);
     cr_assert_str_neq(with_redis_text(w, "ZSCORE bc4:services collector:binance"), "");
     // And again by itself.
     with_redis_cmd(w, "DEL %s", key);

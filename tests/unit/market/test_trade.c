@@ -227,8 +227,8 @@ Test(trade, history_that_contradicts_itself_claims_nothing)
         HEAD "n=0|data=100 10 1.5 2 buy \n",
         HEAD "n=1|data=",
         HEAD "n=1",
-        "kind=gap|from_id=5|to_id=5|from_ms=7|to_ms=8|n=0|"
-        "source=0123456789012345678901234567890123456789",
+        ("kind=gap|from_id=5|to_id=5|from_ms=7|to_ms=8|n=0|"
+         "source=0123456789012345678901234567890123456789"),
     };
     struct history h;
     struct err e;
