@@ -16,10 +16,12 @@ static inline void add_ppq(struct u256 *sum, uint64_t p, uint64_t q)
         return;
     }
     u128 low = (u128)sum->w[1] << 64 | sum->w[0];
-    u128 high = (u128)sum->w[3] << 64 | sum->w[2];
-    high += __builtin_add_overflow(low, (u128)(p * p) * q, &low);
-    *sum = (struct u256){
-        {(uint64_t)low, (uint64_t)(low >> 64), (uint64_t)high, (uint64_t)(high >> 64)}};
+    bool carry = __builtin_add_overflow(low, (u128)(p * p) * q, &low);
+    sum->w[0] = (uint64_t)low;
+    sum->w[1] = (uint64_t)(low >> 64);
+    if (__builtin_expect(carry, 0) && ++sum->w[2] == 0) {
+        sum->w[3]++;
+    }
 }
 
 static inline int day_count(struct day *d, const struct trade *t)

@@ -107,7 +107,9 @@ enum ledger_result ledger_add(struct ledger *l, const struct trade *t)
         return add_elsewhere(l, t);
     }
     struct idset *held = &l->held;
-    bool next = held->n > 0 && held->span[held->n - 1].hi + 1 == t->id && t->id != INT64_MAX;
+    // Nearly always the id behind the newest interval. (hi is below INT64_MAX: no id is that.)
+    struct id_span *tail = held->n > 0 ? &held->span[held->n - 1] : NULL;
+    bool next = tail && tail->hi + 1 == t->id && t->id != INT64_MAX;
     if (__builtin_expect(!next, 0) && (idset_has(held, t->id) || t->id < 0 || t->id == INT64_MAX)) {
         l->duplicates++;
         return LEDGER_DUPLICATE;
@@ -116,12 +118,13 @@ enum ledger_result ledger_add(struct ledger *l, const struct trade *t)
         l->overflows++;
         return LEDGER_OVERFLOW;
     }
-    if (next) {
-        (void)idset_add_next(held, t->id, t->ts_ms);
+    if (__builtin_expect(next, 1)) {
+        tail->hi = t->id;
+        tail->t_hi = t->ts_ms;
     } else {
         (void)idset_add(held, t->id, t->ts_ms);
     }
-    l->newest_ms = t->ts_ms > l->newest_ms ? t->ts_ms : l->newest_ms;
+    l->newest_ms = l->cur.last.ts_ms;
     l->counted++;
     return LEDGER_COUNTED;
 }

@@ -166,7 +166,7 @@ int profile_set(struct profile *p, int64_t bin_index, struct bin b)
     p->bins += page->bin[i].trades == 0;
     page->bin[i] = b;
     page->used[i / 64] |= UINT64_C(1) << (i % 64);
-    page->dirty[i / 64] &= ~(UINT64_C(1) << (i % 64));
+    page->dirty[i] = 0;
     if (volume > p->poc_volume || (volume == p->poc_volume && bin_index < p->poc)) {
         p->poc = bin_index;
         p->poc_volume = volume;
@@ -339,10 +339,13 @@ void profile_dirty(const struct profile *p,
 {
     for (size_t at = 0; at < p->pages; at++) {
         const struct page *page = p->order[at];
-        for (size_t w = 0; w < PAGE_WORDS; w++) {
-            for (uint64_t word = page->dirty[w]; word; word &= word - 1) {
-                size_t i = w * 64 + (size_t)__builtin_ctzll(word);
-                cb(arg, (page->no << PAGE_BITS) + (int64_t)i, &page->bin[i]);
+        for (size_t w = 0; w < PAGE_BINS; w += 8) {
+            uint64_t eight;
+            memcpy(&eight, &page->dirty[w], sizeof eight);
+            for (size_t i = w; eight != 0 && i < w + 8; i++) {
+                if (page->dirty[i]) {
+                    cb(arg, (page->no << PAGE_BITS) + (int64_t)i, &page->bin[i]);
+                }
             }
         }
     }
@@ -358,6 +361,9 @@ void profile_mark_clean(struct profile *p)
 void profile_mark_all_dirty(struct profile *p)
 {
     for (size_t at = 0; at < p->pages; at++) {
-        memcpy(p->order[at]->dirty, p->order[at]->used, sizeof p->order[at]->dirty);
+        struct page *page = p->order[at];
+        for (size_t i = 0; i < PAGE_BINS; i++) {
+            page->dirty[i] = page->used[i / 64] >> (i % 64) & 1;
+        }
     }
 }

@@ -20,8 +20,8 @@
 struct page {
     int64_t no; // bin index >> PAGE_BITS
     struct bin bin[PAGE_BINS];
-    uint64_t used[PAGE_WORDS];  // bit per bin with trades
-    uint64_t dirty[PAGE_WORDS]; // bit per bin changed since profile_mark_clean()
+    uint64_t used[PAGE_WORDS]; // bit per bin with trades
+    uint8_t dirty[PAGE_BINS];  // 1: bin changed since profile_mark_clean() (a byte: one store)
 };
 
 struct profile {
@@ -81,7 +81,7 @@ static inline int profile_count(struct profile *p, int64_t index, int64_t buy, i
         page->used[i / 64] |= UINT64_C(1) << (i % 64);
         p->bins++;
     }
-    page->dirty[i / 64] |= UINT64_C(1) << (i % 64);
+    page->dirty[i] = 1;
     if (volume > p->poc_volume || (volume == p->poc_volume && index < p->poc)) {
         p->poc = index;
         p->poc_volume = volume;
