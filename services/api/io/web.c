@@ -13,7 +13,7 @@
 #include "common/base/str.h"
 
 #define WAKE_SIGNAL SIGUSR1
-#define STACK_BYTES ((size_t)256 << 10)
+#define STACK_BYTES ((size_t)1024 << 10)
 #define REMIND_NS 5000000
 #define HEADER_MAX_TEXT "16384"
 
@@ -45,8 +45,8 @@ struct web {
     int n;            // registered
     pthread_t master; // accepts; valid with has_master
     bool has_master;
-    atomic_int open;     // connections held by workers
-    pthread_cond_t told; // somebody was told to close
+    atomic_int open;        // connections held by workers
+    pthread_cond_t crowded; // wakes the keeper
     pthread_t keeper;
     bool has_keeper;
     bool stopping; // everybody is to look up
@@ -101,64 +101,74 @@ static bool tell(struct worker *k, int64_t now)
     return done;
 }
 
-// Closes the longest idle connections until `spare` workers are, or are about to be, free.
-static void make_room(struct web *w)
+// The connection idle longest that was not told yet; NULL when there is none.
+static struct worker *longest_idle(const struct web *w)
 {
-    if (atomic_load(&w->open) <= w->threads - w->spare) {
-        return;
-    }
-    pthread_mutex_lock(&w->lock);
-    int64_t now = mono_ms(w);
-    int over = atomic_load(&w->open) - (w->threads - w->spare);
-    for (int i = 0; i < w->n; i++) {
-        const struct worker *k = w->worker[i];
-        over -= atomic_load(&k->state) == W_IDLE && atomic_load(&k->told_ms) != 0;
-    }
-    while (over > 0) {
-        struct worker *oldest = NULL;
-        int64_t since = INT64_MAX;
-        for (int i = 0; i < w->n; i++) {
-            struct worker *k = w->worker[i];
-            int64_t at = atomic_load(&k->idle_since_ms);
-            if (atomic_load(&k->state) == W_IDLE && atomic_load(&k->told_ms) == 0 && at < since) {
-                since = at;
-                oldest = k;
-            }
-        }
-        if (!oldest) {
-            break; // everybody works: requests wait in the accept queue
-        }
-        over -= tell(oldest, now);
-        pthread_cond_signal(&w->told);
-    }
-    pthread_mutex_unlock(&w->lock);
-}
-
-// Repeats, while w->lock is held, what was said to workers that still have not closed: a signal
-// that comes a moment before its thread goes to sleep does nothing. False: nobody is left.
-static bool remind(struct web *w)
-{
-    bool any = false;
+    struct worker *oldest = NULL;
+    int64_t since = INT64_MAX;
     for (int i = 0; i < w->n; i++) {
         struct worker *k = w->worker[i];
-        if (w->stopping || atomic_load(&k->told_ms) != 0) {
-            any = tell(k, mono_ms(w)) || any;
+        int64_t at = atomic_load(&k->idle_since_ms);
+        if (atomic_load(&k->state) == W_IDLE && atomic_load(&k->told_ms) == 0 && at < since) {
+            since = at;
+            oldest = k;
         }
     }
-    if (w->stopping && w->has_master) {
-        pthread_kill(w->master, WAKE_SIGNAL); // it looks at its stop flag every other second
-    }
-    return any;
+    return oldest;
 }
 
+// Closes the longest idle connections until `spare` workers are, or are about to be, free. Who was
+// told and has not closed is told again with `again`: a signal that comes a moment before its
+// thread goes to sleep does nothing. w->lock is held.
+static void make_room(struct web *w, bool again)
+{
+    int64_t now = mono_ms(w);
+    int over = atomic_load(&w->open) - (w->threads - w->spare);
+    for (int i = 0; i < w->n && over > 0; i++) {
+        struct worker *k = w->worker[i];
+        if (atomic_load(&k->state) == W_IDLE && atomic_load(&k->told_ms) != 0) {
+            over -= !again || tell(k, now);
+        }
+    }
+    while (over > 0) {
+        struct worker *k = longest_idle(w);
+        if (!k) {
+            return; // everybody works: requests wait in the accept queue
+        }
+        over -= tell(k, now);
+    }
+}
+
+static bool is_crowded(const struct web *w)
+{
+    return atomic_load(&w->open) > w->threads - w->spare;
+}
+
+static void wake_everybody(struct web *w)
+{
+    for (int i = 0; i < w->n; i++) {
+        (void)tell(w->worker[i], mono_ms(w));
+    }
+    if (w->has_master) {
+        pthread_kill(w->master, WAKE_SIGNAL); // it looks at its stop flag every other second
+    }
+}
+
+// Sees to it that room is made even when no connection comes in any more to ask for it: a told
+// connection may have got a request after all.
 static void *keeper(void *arg)
 {
     struct web *w = arg;
     const struct timespec nap = {0, REMIND_NS};
     pthread_mutex_lock(&w->lock);
     while (!w->stopped) {
-        if (!remind(w) && !w->stopping) {
-            pthread_cond_wait(&w->told, &w->lock);
+        if (w->stopping) {
+            wake_everybody(w);
+        } else if (is_crowded(w)) {
+            make_room(w, true);
+        } else {
+            pthread_cond_wait(&w->crowded, &w->lock);
+            continue;
         }
         pthread_mutex_unlock(&w->lock);
         nanosleep(&nap, NULL);
@@ -217,7 +227,12 @@ static int on_connection(const struct mg_connection *conn, void **data)
         atomic_fetch_add(&self->web->open, 1);
         stats_add(self->web->gateway->stats, STAT_CONNECTIONS, 1);
         set_state(self, W_IDLE);
-        make_room(self->web);
+        if (is_crowded(self->web)) {
+            pthread_mutex_lock(&self->web->lock);
+            make_room(self->web, false);
+            pthread_cond_signal(&self->web->crowded);
+            pthread_mutex_unlock(&self->web->lock);
+        }
     }
     return 0;
 }
@@ -425,7 +440,7 @@ struct web *web_new(const struct web_opts *o)
     w->spare = o->threads / 16 > 2 ? o->threads / 16 : 2;
     w->worker = xcalloc((size_t)o->threads, sizeof(struct worker *));
     pthread_mutex_init(&w->lock, NULL);
-    pthread_cond_init(&w->told, NULL);
+    pthread_cond_init(&w->crowded, NULL);
     return w;
 }
 
@@ -460,7 +475,7 @@ static void set_flag(struct web *w, bool *flag)
 {
     pthread_mutex_lock(&w->lock);
     *flag = true;
-    pthread_cond_signal(&w->told);
+    pthread_cond_signal(&w->crowded);
     pthread_mutex_unlock(&w->lock);
 }
 
@@ -484,7 +499,7 @@ void web_free(struct web *w)
         pthread_mutex_destroy(&w->worker[i]->lock);
         free(w->worker[i]);
     }
-    pthread_cond_destroy(&w->told);
+    pthread_cond_destroy(&w->crowded);
     pthread_mutex_destroy(&w->lock);
     free(w->worker);
     free(w);
