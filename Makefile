@@ -124,6 +124,19 @@ $(B)/tests/$(1): $(B)/tests/$(1).o $(foreach s,$(call plain_service,tests/$(1).c
 endef
 $(foreach t,$(PLAIN_SRC:tests/%.c=%) $(BENCH_SRC:tests/%.c=%),$(eval $(call plain_rule,$(t))))
 
+# The scanner's peer is C++ and optional: without the library the bench goes without it.
+CXX := $(if $(CLANG),clang++,g++)
+ifneq ($(wildcard /usr/include/simdjson.h),)
+ifneq ($(shell command -v $(CXX) 2>/dev/null),)
+$(B)/tests/bench/bench_scanner: $(B)/tests/bench/peer_simdjson.o
+$(B)/tests/bench/bench_scanner: LDLIBS += -lsimdjson -lstdc++
+$(B)/%.o: %.cc
+	$(call say,CXX,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CXX) -I. -MMD -MP -std=c++17 -O2 -g $(SAN_FLAGS) -c -o $@ $<
+endif
+endif
+
 .PHONY: unit-bins
 unit-bins: $(UNIT_BINS) $(PLAIN_BINS)
 
