@@ -17,7 +17,7 @@ struct config {
     char symbols[512]; // of the generated market
     int64_t seed, rate_milli;
     char from[40];
-    char speed[24];
+    char speed[40];
     int64_t stretch_ms;
     bool shift_to_now, start_on_subscribe, hold_when_idle;
     int64_t weight_limit, client_buffer_bytes, stuck_ms;
@@ -27,7 +27,7 @@ struct config {
 
     // Made of the above by config_check().
     bool speed_max;
-    int64_t speed_milli;
+    int64_t speed_micro;
     int64_t from_ms; // -1 = yesterday 23:00 UTC
 };
 

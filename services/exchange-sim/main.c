@@ -60,7 +60,7 @@ static void set_up_replay(struct sim *s, const struct config *c, int64_t wall_ms
 static int make_market(struct sim *s, struct config *c, struct err *e)
 {
     int64_t wall_ms = sim_wall_ms(s);
-    s->pace = (struct pace){.max = c->speed_max, .num = c->speed_milli, .den = 1000};
+    s->pace = (struct pace){.max = c->speed_max, .num = c->speed_micro, .den = 1000000};
     if (c->replay[0] != '\0') {
         int rc = load_recordings(s, c, e);
         if (rc != 0) {

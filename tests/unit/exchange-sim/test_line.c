@@ -3,6 +3,7 @@
 #include "services/exchange-sim/core/line.h"
 
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct seen {
@@ -222,6 +223,41 @@ Test(line, any_cut_of_a_line_is_survived)
         cut = realloc(cut, n > 0 ? n : 1);
         cr_assert_neq(line_parse(cut, n, on_trade, &s, &s.why), LINE_TRADES, "%zu bytes", n);
         free(cut);
+    }
+}
+
+Test(line, garbled_lines_are_survived)
+{
+    static const char *const samples[] = {
+        "17 {\"stream\":\"btcusdt@trade\",\"data\":{\"e\":\"trade\",\"E\":3,\"T\":2,\"s\":"
+        "\"BTCUSDT\",\"t\":9,\"p\":\"1.5\",\"q\":\"0.001\",\"X\":\"MARKET\",\"m\":true}}",
+        "{\"e\":\"aggTrade\",\"E\":5,\"s\":\"CTKUSDT\",\"a\":7,\"p\":\"1.0\",\"q\":\"10\",\"nq\":"
+        "\"1\",\"f\":1,\"l\":2,\"T\":4,\"m\":true,\"st\":1}",
+        "[{\"T\":1,\"a\":1,\"f\":1,\"l\":1,\"m\":true,\"p\":\"1\",\"q\":\"1\"}]",
+        "1737897220002, BTCUSDT, 2541757614, 104943.5, 0.15, 1737897219873, False",
+        "0,1675329600138,1206419187,,sell,1666.8,26.062,43440.1416,2023-02-02 09:20:00",
+    };
+    uint64_t rng = 20240808;
+    for (int round = 0; round < 100000; round++) {
+        const char *sample = samples[(size_t)round % (sizeof samples / sizeof samples[0])];
+        size_t n = strlen(sample);
+        char *text = malloc(n);
+        struct seen s = {0};
+        memcpy(text, sample, n);
+        for (int k = 0; k < 1 + round % 4; k++) {
+            rng = rng * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+            static const char bytes[] = "{}[]\",:.0-9 tfe\\\n";
+            text[(rng >> 33) % n] =
+                (rng >> 20) % 4 == 0 ? (char)(rng >> 50) : bytes[(rng >> 24) % (sizeof bytes - 1)];
+        }
+        if (line_parse(text, n, on_trade, &s, &s.why) == LINE_TRADES) {
+            cr_assert(s.t.id >= 0 && s.n == 1);
+            if (!s.t.single || s.t.counted) { // what is served is sane
+                cr_assert(s.price[0] != '\0' && s.qty[0] != '\0' && s.t.t_ms >= 0);
+                cr_assert(strpbrk(s.price, "-eE\"\\,") == NULL, "%s", s.price);
+            }
+        }
+        free(text);
     }
 }
 

@@ -112,7 +112,7 @@ Test(config, defaults)
     cr_assert_eq(load(&c, NULL, &e, ""), 0, "%s", e.text);
     cr_assert_eq(c.port, 9001);
     cr_assert_eq(c.control_port, 9002);
-    cr_assert_eq(c.speed_milli, 1000);
+    cr_assert_eq(c.speed_micro, 1000000);
     cr_assert(!c.speed_max && c.start_on_subscribe && !c.hold_when_idle);
     cr_assert_eq(c.from_ms, -1);
 }
@@ -148,6 +148,21 @@ Test(config, what_makes_no_sense_is_refused_by_name)
     cr_assert_neq(load(&c, NULL, &e, "--from yesterday"), 0);
     cr_assert_neq(load(&c, NULL, &e, "--port 65536"), 0);
     cr_assert_neq(load(&c, NULL, &e, "stray.gz"), 0);
+}
+
+Test(config, speeds_may_have_many_decimals)
+{
+    struct config c;
+    struct err e;
+    cr_assert_eq(load(&c, NULL, &e, "--replay a --speed 68.66420000000001"), 0, "%s", e.text);
+    cr_assert_eq(c.speed_micro, 68664200);
+    cr_assert_eq(load(&c, NULL, &e, "--replay a --speed 0.001"), 0);
+    cr_assert_eq(c.speed_micro, 1000);
+    cr_assert_eq(load(&c, NULL, &e, "--replay a --speed 1000000"), 0);
+    cr_assert_neq(load(&c, NULL, &e, "--replay a --speed 1000000.1"), 0);
+    cr_assert_neq(load(&c, NULL, &e, "--replay a --speed 0.0009"), 0);
+    cr_assert_neq(load(&c, NULL, &e, "--replay a --speed 1.2.3"), 0);
+    cr_assert_neq(load(&c, NULL, &e, "--replay a --speed 1e3"), 0);
 }
 
 Test(config, times_are_read_in_four_forms)
