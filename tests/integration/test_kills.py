@@ -70,6 +70,10 @@ class Kills(Scenario):
                 left = state.until_no_difference(
                     lambda: state.differences(want, state.snapshot(db, s), "calm", "disturbed"))
                 self.assertEqual(left, [])
+            counts = s.service_metrics("collector")
+            for what in ("duplicates", "late"):  # the faults did happen
+                name = f'bc4_collector_{what}_total{{instrument="{s.symbols[0]}"}}'
+                self.assertGreater(counts[name], 0, name)
             s.stop_all()
 
     def test_collector(self):
