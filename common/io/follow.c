@@ -151,8 +151,10 @@ static void send_flush(struct follow *f)
 {
     redis_tx_begin(f->tx);
     f->dirty = false;
+    if (f->unflushed > 0) { // a mere touch must not make the next trade wait
+        f->last_flush_ms = loop_mono_ms(f->o.loop);
+    }
     f->unflushed = 0;
-    f->last_flush_ms = loop_mono_ms(f->o.loop);
     if (!f->o.on_flush(f->o.arg, f->tx, f->caught_up)) {
         resume_reading(f);
         finish_drain(f);

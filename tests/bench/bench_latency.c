@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 #define ROUNDS 5
-#define SAMPLES 120
+#define SAMPLES 80
 #define SPACING_US 60000
 #define KEY "bc4:{binance:BTCUSDT}:"
 
