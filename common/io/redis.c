@@ -16,14 +16,10 @@
 #include <string.h>
 
 #include <hiredis/async.h>
-// The adapter is a header with static functions, and it casts away const.
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wunused-function"
-#include <hiredis/adapters/libevent.h>
-#pragma GCC diagnostic pop
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/io/redis_attach.h"
 
 #define SCRATCH_MAX ((size_t)256 << 20)
 #define GRACE_MS 20
@@ -528,7 +524,7 @@ static void connect_now(void *arg)
     }
     r->ac = ac;
     ac->data = r;
-    redisLibeventAttach(ac, r->o.loop->base);
+    redis_attach(ac, r->o.loop->base);
     redisAsyncSetConnectCallback(ac, on_connect);
     redisAsyncSetDisconnectCallback(ac, on_disconnect);
     login(r); // sent as soon as the socket is writable

@@ -604,3 +604,78 @@ Test(redis, keeps_trying_where_nobody_listens)
     redis_free(s.r);
     loop_free(s.l);
 }
+
+static size_t half_an_answer(void *arg, struct conn *c, const char *p, size_t n)
+{
+    struct seen *s = arg;
+    if (memmem(p, n, "PING\r\n", 6) && *conn_state(c) == 0) {
+        *conn_state(c) = 1;
+        conn_puts(c, "+OK\r\n+PONG\r\n");
+        return n;
+    }
+    conn_puts(c, "*3\r\n:7\r\n*2\r\n$3\r\nabc\r\n$9\r\nonly a");
+    s->order++;
+    return n;
+}
+
+Test(redis, a_link_may_die_in_the_middle_of_an_answer)
+{
+    struct seen s = {.l = loop_new(clock_system())};
+    struct server *server =
+        server_new(&(struct server_opts){.loop = s.l, .on_data = half_an_answer, .arg = &s});
+    struct redis_opts o = tcp(&s, server);
+    s.r = redis_new(&o);
+    for (int i = 1; i <= 3; i++) {
+        UNTIL(s.l, s.up == i);
+        cr_assert_eq(redis_cmd(s.r, on_reply, &s, "GIVE"), 0);
+        UNTIL(s.l, s.order == i);
+        spin_for(s.l, 20);
+        if (i == 2) {
+            redis_kick(s.r, "test");
+        } else {
+            server_drop_all(server);
+        }
+        UNTIL(s.l, s.down == i);
+        cr_assert_eq(s.nulls, i);
+    }
+    redis_free(s.r);
+    server_free(server);
+    loop_free(s.l);
+}
+
+static void on_nested(struct redis *r, const struct redisReply *reply, void *arg)
+{
+    (void)r;
+    struct seen *s = arg;
+    s->replies++;
+    cr_assert_neq(reply, NULL);
+    cr_assert_eq(reply->type, REDIS_REPLY_ARRAY);
+    cr_assert_eq(reply->elements, 5);
+    cr_assert_eq(reply->element[0]->integer, 7);
+    cr_assert_eq(reply->element[1]->type, REDIS_REPLY_NIL);
+    cr_assert_eq(reply->element[2]->elements, 0);
+    cr_assert_str_eq(reply->element[3]->element[0]->str, "x");
+    cr_assert_eq(reply->element[4]->len, 3000000);
+    for (size_t i = 0; i < 3000000; i++) {
+        if (reply->element[4]->str[i] != 'y') {
+            cr_assert_fail("byte %zu of the long string", i);
+        }
+    }
+}
+
+Test(redis, answers_of_every_size_and_shape_come_whole)
+{
+    struct seen s;
+    start(&s);
+    with_redis_cmd(s.w, "SET %s %s", "probe", "1");
+    for (int i = 0; i < 6; i++) {
+        // Large and small in turn: the memory of one answer is used again by the next.
+        cr_assert_eq(redis_cmd(s.r, on_nested, &s, "EVAL %s 0",
+                               "return {7, false, {}, {'x'}, string.rep('y', 3000000)}"),
+                     0);
+        cr_assert_eq(redis_cmd(s.r, on_reply, &s, "ECHO %s", "small"), 0);
+    }
+    UNTIL(s.l, s.replies == 12);
+    cr_assert_str_eq(s.text, "small");
+    end(&s);
+}

@@ -524,6 +524,26 @@ Test(ws, several_connections_live_side_by_side)
     end(&a);
 }
 
+Test(ws, paused_it_delivers_nothing_and_later_everything)
+{
+    struct seen s;
+    start_open(&s);
+    ws_pause(s.w, true);
+    spin_for(s.l, 20);
+    for (int i = 0; i < 500; i++) {
+        char text[24];
+        str_fmt(text, sizeof text, "m%d", i);
+        say(&s, text);
+    }
+    spin_for(s.l, 50);
+    cr_assert_eq(s.messages, 0);
+    ws_pause(s.w, false);
+    UNTIL(s.l, s.messages == 500);
+    cr_assert_str_eq(s.last, "m499");
+    cr_assert_eq(s.closed, 0);
+    end(&s);
+}
+
 Test(ws, wss_needs_a_certificate_of_the_given_authority)
 {
     struct tls_files t;
