@@ -76,8 +76,15 @@ $(B)/%.o: %.c
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(CFLAGS_EXTRA) -c -o $@ $<
 
 $(B)/services/%.o: CFLAGS_EXTRA = $(if $(findstring /core/,$@),-Wswitch-enum)
-# The only file that knows the version, so that a commit does not rebuild the world.
+# The only file that knows the version, so that a commit does not rebuild the world; the stamp
+# changes when the version does.
 $(B)/common/base/version.o: CPPFLAGS += -DBC_VERSION='"$(VERSION)"'
+$(B)/common/base/version.o: $(B)/version.txt
+$(B)/version.txt: FORCE
+	@mkdir -p $(@D)
+	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
+.PHONY: FORCE
+FORCE:
 
 $(COMMON_LIB): $(COMMON_OBJ)
 	$(call say,AR,$@)

@@ -69,7 +69,7 @@ static void on_info(void *arg, const struct http_reply *r)
     v->info = NULL;
     const bool answered = r->err == 0 && r->status < 500 && r->status != 429;
     if (!answered && ++v->tries < INFO_TRIES) {
-        int64_t pause_ms = INFO_PAUSE_MS << (2 * v->tries);
+        int64_t pause_ms = INFO_PAUSE_MS << v->tries;
         if (r->err == 0 && r->retry_after_s > 0) {
             pause_ms = r->retry_after_s * 1000;
         }
