@@ -18,6 +18,10 @@ void binvol_clear(struct binvol *v)
 {
     if (v->mask >= KEEP_SIZE) {
         binvol_release(v);
+    }
+    if (!v->slot) {
+        v->slot = xcalloc(FIRST_SIZE, sizeof *v->slot);
+        v->mask = FIRST_SIZE - 1;
     } else if (v->n > 0) {
         memset(v->slot, 0, (v->mask + 1) * sizeof *v->slot);
     }
@@ -26,15 +30,39 @@ void binvol_clear(struct binvol *v)
     v->poc_volume = 0;
 }
 
-void binvol_grow(struct binvol *v)
+static struct binvol_slot *find(const struct binvol *v, int64_t index)
+{
+    size_t i = binvol_place(v, index);
+    while (v->slot[i].key != index + 1 && v->slot[i].key != 0) {
+        i = (i + 1) & v->mask;
+    }
+    return &v->slot[i];
+}
+
+static void grow(struct binvol *v)
 {
     struct binvol old = *v;
-    size_t size = old.slot ? 2 * (old.mask + 1) : FIRST_SIZE;
-    *v = (struct binvol){.slot = xcalloc(size, sizeof *v->slot), .mask = size - 1};
-    for (size_t i = 0; old.slot && i <= old.mask; i++) {
+    size_t size = 2 * (old.mask + 1);
+    v->slot = xcalloc(size, sizeof *v->slot);
+    v->mask = size - 1;
+    for (size_t i = 0; i <= old.mask; i++) {
         if (old.slot[i].key) {
-            binvol_add(v, old.slot[i].key - 1, old.slot[i].volume);
+            *find(v, old.slot[i].key - 1) = old.slot[i];
         }
     }
     free(old.slot);
+}
+
+struct binvol_slot *binvol_probe(struct binvol *v, int64_t index)
+{
+    struct binvol_slot *s = find(v, index);
+    if (s->key == 0) {
+        if (2 * (v->n + 1) > v->mask) {
+            grow(v);
+            s = find(v, index);
+        }
+        v->n++;
+        s->key = index + 1;
+    }
+    return s;
 }

@@ -13,32 +13,35 @@ struct binvol_slot {
 };
 
 struct binvol {
-    struct binvol_slot *slot; // mask + 1, NULL before the first use
+    struct binvol_slot *slot; // mask + 1, NULL before binvol_clear()
     size_t mask, n;
     int64_t poc, poc_volume; // largest volume, tie -> lower index; valid while n > 0
 };
 
 void binvol_release(struct binvol *v);
 void binvol_clear(struct binvol *v);
-void binvol_grow(struct binvol *v);
 
-// The sums fit: the caller checks the volume of the whole candle.
+// The slot of a bin, taken for it when it has none.
+struct binvol_slot *binvol_probe(struct binvol *v, int64_t index);
+
+static inline size_t binvol_place(const struct binvol *v, int64_t index)
+{
+    return ((size_t)index + (size_t)(index >> 12) * 2654435761U) & v->mask;
+}
+
+// The sums fit: the caller checks the volume of the whole candle. binvol_clear() came before.
 static inline void binvol_add(struct binvol *v, int64_t index, int64_t qty)
 {
-    if (__builtin_expect(2 * v->n >= v->mask, 0)) {
-        binvol_grow(v);
+    struct binvol_slot *s = &v->slot[binvol_place(v, index)];
+    if (__builtin_expect(s->key != index + 1, 0)) {
+        s = binvol_probe(v, index);
     }
-    size_t i = ((size_t)index + (size_t)(index >> 12) * 2654435761U) & v->mask;
-    while (v->slot[i].key != index + 1 && v->slot[i].key != 0) {
-        i = (i + 1) & v->mask;
-    }
-    struct binvol_slot *s = &v->slot[i];
-    v->n += s->key == 0;
-    s->key = index + 1;
-    s->volume += qty;
-    if (s->volume > v->poc_volume || (s->volume == v->poc_volume && index < v->poc)) {
+    int64_t volume = s->volume + qty;
+    s->volume = volume;
+    if (__builtin_expect(volume >= v->poc_volume, 0) &&
+        (volume > v->poc_volume || index < v->poc)) {
         v->poc = index;
-        v->poc_volume = s->volume;
+        v->poc_volume = volume;
     }
 }
 
