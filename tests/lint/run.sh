@@ -34,7 +34,7 @@ format() {
 
 compiles() { # compiler
     "$make" --no-print-directory -j"$jobs" -k CC="$1" BASE_B="$lint/$1" SAN= COV= WERROR=1 \
-        build unit-bins bench-bins 2>&1 | grep -vE '^  (CC|LD|AR) '
+        build unit-bins bench-bins 2>&1 | grep -vE '^ +(CC|CXX|LD|AR) '
     return "${PIPESTATUS[0]}"
 }
 
