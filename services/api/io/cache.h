@@ -22,6 +22,17 @@ void cache_free(struct cache *c);
 // answer_still() of `a` for a->snap->version: from memory or rendered now. A reference.
 struct body *cache_still(struct cache *c, const struct ask *a);
 
+// Whole responses (header and body) that the requests of one millisecond share, so that a crowd
+// asking for the same large answer costs one rendering and no copies.
+struct moment {
+    int64_t mono_ms;
+    bool redis_up;
+};
+// The response set for the same ask, snapshot version and moment; a reference, or NULL.
+struct body *cache_recent(struct cache *c, const struct ask *a, struct moment at);
+void cache_set_recent(struct cache *c, const struct ask *a, struct moment at,
+                      struct slice response);
+
 struct cache_stats {
     uint64_t hits, renders;
     size_t bytes;

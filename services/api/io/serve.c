@@ -12,6 +12,8 @@
 // Up to this size a body is copied behind its header (one write); a larger one is written from the
 // cache as it is.
 #define COPY_MAX ((size_t)256 << 10)
+// Smaller answers are cheaper to render than to look up.
+#define SHARE_MIN ((size_t)8 << 10)
 #define TEXT_EXPOSITION "text/plain; version=0.0.4; charset=utf-8"
 #define TEXT_OPENMETRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
@@ -221,6 +223,68 @@ static void not_found(const char *path, char *text, size_t size)
     (void)str_fmt(text, size, "path: '%.80s' does not exist (allowed: %s)", path, list);
 }
 
+static void release_snaps(struct serve_scratch *s, const struct route *r, struct snap *snap,
+                          size_t n)
+{
+    for (size_t i = 0; i < n && r->all; i++) {
+        snap_unref(s->all[i]);
+    }
+    snap_unref(snap);
+}
+
+// The answer `a` in the form that was asked for, header included.
+static void render(const struct gateway *g, struct serve_scratch *s, const struct http_in *in,
+                   const struct ask *a, struct head *h, struct http_out *out)
+{
+    const struct route *r = a->q->route;
+    enum form form = form_of(r, in->accept);
+    struct slice rest = {NULL, 0}; // the still half behind its '{'
+    buf_clear(&s->live);
+    if (form == FORM_JSON) {
+        if (r->still) {
+            out->hold = cache_still(g->cache, a);
+        }
+        if (out->hold && out->hold->n > 2) {
+            rest = (struct slice){out->hold->data + 1, out->hold->n - 1};
+        }
+        answer_live(a, rest.n > 0, &s->live);
+        h->type = "application/json";
+        h->status = answer_status(a);
+    } else {
+        r->exposition(a, form == FORM_OPENMETRICS, &s->live);
+        h->type = form == FORM_OPENMETRICS ? TEXT_OPENMETRICS : TEXT_EXPOSITION;
+        h->status = 200;
+    }
+    h->by_accept = r->exposition != NULL;
+    h->age_ms = a->env->data_age_ms;
+    for (size_t i = 0; i < a->env->n_all; i++) {
+        h->simulated = h->simulated || snap_is_simulated(a->env->all[i]);
+    }
+    if (s->live.failed) {
+        h->status = 500;
+        error_out(g, s, in, h, "the answer is larger than the gateway's limit", out);
+        return;
+    }
+    h->length = buf_len(&s->live) + rest.n;
+    add_head(g, s, in, h);
+    if (strcmp(in->method, "HEAD") != 0) {
+        buf_add(&s->out, buf_ptr(&s->live), buf_len(&s->live));
+        if (rest.n <= COPY_MAX) {
+            buf_add(&s->out, rest.p, rest.n);
+        } else {
+            out->tail = rest;
+        }
+    }
+    finish(s, h, out);
+}
+
+// The bytes of the answer depend on nothing but the ask and the moment.
+static bool is_shareable(const struct http_in *in, const struct head *h, const struct route *r)
+{
+    return r->still && !r->status && !r->all && !in->origin && h->keep_alive &&
+           strcmp(in->method, "GET") == 0;
+}
+
 // An answer about data: q is valid.
 static void answer(const struct gateway *g, struct serve_scratch *s, const struct http_in *in,
                    const struct query *q, struct head *h, struct http_out *out)
@@ -247,49 +311,18 @@ static void answer(const struct gateway *g, struct serve_scratch *s, const struc
         .own_arg = g->own_arg,
     };
     struct ask a = {&env, snap, q};
-    enum form form = form_of(q->route, in->accept);
-    struct slice rest = {NULL, 0}; // the still half behind its '{'
-    buf_clear(&s->live);
-    if (form == FORM_JSON) {
-        if (q->route->still) {
-            out->hold = cache_still(g->cache, &a);
-        }
-        if (out->hold && out->hold->n > 2) {
-            rest = (struct slice){out->hold->data + 1, out->hold->n - 1};
-        }
-        answer_live(&a, rest.n > 0, &s->live);
-        h->type = "application/json";
-        h->status = answer_status(&a);
+    struct moment at = {mono, env.redis_up};
+    bool shareable = is_shareable(in, h, q->route);
+    if (shareable && (out->hold = cache_recent(g->cache, &a, at)) != NULL) {
+        out->status = 200;
+        out->head = (struct slice){out->hold->data, out->hold->n};
     } else {
-        q->route->exposition(&a, form == FORM_OPENMETRICS, &s->live);
-        h->type = form == FORM_OPENMETRICS ? TEXT_OPENMETRICS : TEXT_EXPOSITION;
-        h->status = 200;
-    }
-    h->by_accept = q->route->exposition != NULL;
-    h->age_ms = env.data_age_ms;
-    for (size_t i = 0; i < n; i++) {
-        h->simulated = h->simulated || snap_is_simulated(s->all[i]);
-    }
-    for (size_t i = 0; i < n && q->route->all; i++) {
-        snap_unref(s->all[i]);
-    }
-    snap_unref(snap);
-    if (s->live.failed) {
-        h->status = 500;
-        error_out(g, s, in, h, "the answer is larger than the gateway's limit", out);
-        return;
-    }
-    h->length = buf_len(&s->live) + rest.n;
-    add_head(g, s, in, h);
-    if (strcmp(in->method, "HEAD") != 0) {
-        buf_add(&s->out, buf_ptr(&s->live), buf_len(&s->live));
-        if (rest.n <= COPY_MAX) {
-            buf_add(&s->out, rest.p, rest.n);
-        } else {
-            out->tail = rest;
+        render(g, s, in, &a, h, out);
+        if (shareable && out->status == 200 && out->tail.n == 0 && out->head.n >= SHARE_MIN) {
+            cache_set_recent(g->cache, &a, at, out->head);
         }
     }
-    finish(s, h, out);
+    release_snaps(s, q->route, snap, n);
 }
 
 void serve(const struct gateway *g, struct serve_scratch *s, const struct http_in *in,

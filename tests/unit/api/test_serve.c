@@ -261,6 +261,59 @@ Test(serve, a_new_snapshot_is_seen_by_the_next_request)
     rig_release(&r);
 }
 
+// A profile of 300 bins: an answer large enough to be shared by the requests of one millisecond.
+static struct snap *large_snap(const struct instrument *who, const char *price)
+{
+    static char name[300][16];
+    struct slice kv[600];
+    struct snap *s = full_snap(who, "1");
+    for (size_t i = 0; i < 300; i++) {
+        (void)str_fmt(name[i], sizeof name[i], "61%03zu.0", i);
+        kv[2 * i] = slice_of(name[i]);
+        kv[2 * i + 1] = slice_of("2.000 1.000 1.000 7");
+    }
+    snap_set_take(s, SEC_PROFILE, rhash_new(kv, 300));
+    snap_set_take(s, SEC_CONTEXT, HASH("day", "2024-08-08", "price", price));
+    return s;
+}
+
+Test(serve, large_answers_are_shared_for_a_millisecond_and_never_longer)
+{
+    struct rig r;
+    struct cache_stats c, d;
+    rig_init(&r);
+    rig_fill(&r, "1");
+    store_publish_take(r.g.store, 0, large_snap(&r.ins[0], "1.5"));
+    get(&r, "/context");
+    cr_assert_gt(r.n, 8192);
+    char *first = xstrdup(r.text);
+    cache_stats(r.g.cache, &c);
+    get(&r, "/context");
+    cr_expect_str_eq(r.text, first);
+    cache_stats(r.g.cache, &d);
+    cr_expect_eq(d.hits, c.hits + 1);
+    get(&r, "/context?vwap_mode=quote");
+    cr_expect_str_eq(str_at(&r, "vwap_mode"), "quote");
+    ask_for(&r, "HEAD", "/context");
+    cr_expect_str_eq(r.body, "");
+    struct http_in in = {.method = "GET", .path = "/context", .origin = "http://localhost:3000"};
+    ask_in(&r, &in);
+    cr_expect(has_line(&r, "Access-Control-Allow-Origin: http://localhost:3000"));
+    cr_expect(has_line(&r, "Connection: close"));
+    store_set_redis_up(r.g.store, false);
+    get(&r, "/context");
+    cr_expect(json_is_false(json_object_get(r.json, "redis_up")));
+    store_publish_take(r.g.store, 0, large_snap(&r.ins[0], "2.5"));
+    get(&r, "/context");
+    cr_expect_not_null(strstr(r.body, "\"price\":2.5,"));
+    r.fake.mono_ms++;
+    get(&r, "/context");
+    cr_expect_str_eq(str_at(&r, "session.nowUtc"), "2024-08-08T09:00:00.001+00:00");
+    cr_expect_eq(json_integer_value(json_object_get(r.json, "data_age_ms")), 1);
+    free(first);
+    rig_release(&r);
+}
+
 Test(serve, cache_never_mixes_parameters_and_stays_bounded)
 {
     struct rig r;
