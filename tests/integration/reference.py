@@ -294,7 +294,7 @@ def coverage_of(held, start_ms, judged_to):
         missing.append((start_ms, judged_to))
     merged = []
     for a, b in sorted(m for m in missing if m[0] < m[1]):
-        if merged and a <= merged[-1][1]:
+        if merged and a < merged[-1][1]:  # holes that only touch are two: other ids
             merged[-1][1] = max(merged[-1][1], b)
         else:
             merged.append([a, b])
