@@ -62,8 +62,7 @@ static void leave(struct http *h)
     free(h);
 }
 
-// ---- curl's sockets and timer on the loop
-// --------------------------------------------------------
+// ---- curl's sockets and timer on the loop ------------------------------------------------------
 
 static void action(struct http *h, curl_socket_t fd, int mask)
 {
@@ -128,8 +127,7 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, voi
     return 0;
 }
 
-// ---- what arrives
-// --------------------------------------------------------------------------------
+// ---- what arrives ------------------------------------------------------------------------------
 
 static size_t on_body(char *p, size_t size, size_t n, void *arg)
 {
@@ -192,8 +190,7 @@ static size_t on_header(char *p, size_t size, size_t n, void *arg)
     return bytes;
 }
 
-// ---- calls
-// ---------------------------------------------------------------------------------------
+// ---- calls -------------------------------------------------------------------------------------
 
 static void unlink_call(struct http_call *c)
 {

@@ -9,7 +9,6 @@
 
 #include "common/io/redis_priv.h"
 
-#include <errno.h>
 #include <hiredis/hiredis.h>
 #include <stdarg.h>
 #include <stdlib.h>

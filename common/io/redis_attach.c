@@ -39,8 +39,7 @@ struct object {
     struct attached *owner;
 };
 
-// ---- arena
-// ---------------------------------------------------------------------------------------
+// ---- arena -------------------------------------------------------------------------------------
 
 static struct chunk *chunk_new(size_t size)
 {
@@ -107,8 +106,7 @@ static void rewind_arena(struct attached *a)
     a->at = a->first;
 }
 
-// ---- what the reader of hiredis calls
-// ------------------------------------------------------------
+// ---- what the reader of hiredis calls ----------------------------------------------------------
 
 static redisReply *object_new(const redisReadTask *task, int type)
 {
@@ -173,8 +171,7 @@ static redisReplyObjectFunctions arena_objects = {
     .freeObject = free_root,
 };
 
-// ---- events
-// --------------------------------------------------------------------------------------
+// ---- events ------------------------------------------------------------------------------------
 
 static void read_cb(evutil_socket_t fd, short what, void *arg)
 {

@@ -39,8 +39,7 @@ struct service {
     int exit_code;
 };
 
-// ---- pages
-// ---------------------------------------------------------------------------------------
+// ---- pages -------------------------------------------------------------------------------------
 
 static void fill(struct service *s, struct buf *out, const char *status)
 {
@@ -184,8 +183,7 @@ static void on_request(struct evhttp_request *req, void *arg)
     answer_error(req, 404, "no such page; there are /health, /ready and /metrics");
 }
 
-// ---- health hash
-// -----------------------------------------------------------------------------------
+// ---- health hash -------------------------------------------------------------------------------
 
 static void add_field(struct redis_tx *tx, const char *key, const json_t *v)
 {
@@ -267,8 +265,7 @@ void service_set_redis(struct service *s, struct redis *r)
     write_health(s);
 }
 
-// ---- life cycle
-// --------------------------------------------------------------------------------------
+// ---- life cycle --------------------------------------------------------------------------------
 
 static void finish(struct service *s)
 {
@@ -435,8 +432,7 @@ void service_free(struct service *s)
     free(s);
 }
 
-// ---- Prometheus
-// ----------------------------------------------------------------------------------------
+// ---- Prometheus --------------------------------------------------------------------------------
 
 void prom_head(struct buf *out, const char *name, const char *type, const char *help)
 {

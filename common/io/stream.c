@@ -44,8 +44,7 @@ static void leave(struct stream_reader *s)
     free(s);
 }
 
-// ---- shape
-// ---------------------------------------------------------------------------------------
+// ---- shape -------------------------------------------------------------------------------------
 
 static bool good_entry(const redisReply *e)
 {
@@ -97,8 +96,7 @@ static bool good_reply(const struct stream_reader *s, const redisReply *reply)
     return true;
 }
 
-// ---- replies
-// ---------------------------------------------------------------------------------------
+// ---- replies -----------------------------------------------------------------------------------
 
 // False when reading must stop here: an entry of no known shape.
 static bool deliver(struct stream_reader *s, const redisReply *reply, size_t *got)
@@ -247,8 +245,7 @@ static void on_down(void *arg, const char *why)
     }
 }
 
-// ---- life
-// ----------------------------------------------------------------------------------------
+// ---- life --------------------------------------------------------------------------------------
 
 struct stream_reader *stream_reader_new(const struct stream_reader_opts *o)
 {

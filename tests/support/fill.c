@@ -137,7 +137,7 @@ void fill_finish(struct fill *f, struct with_redis *w)
     }
 }
 
-// ---- state --------------------------------------------------------------------------------------
+// ---- state -------------------------------------------------------------------------------------
 
 static int by_text(const void *a, const void *b)
 {
@@ -203,7 +203,7 @@ char *state_text(struct with_redis *w, const char *const *patterns)
     return text;
 }
 
-// ---- children -----------------------------------------------------------------------------------
+// ---- children ----------------------------------------------------------------------------------
 
 pid_t child_start(void (*run)(void *arg), void *arg)
 {

@@ -212,8 +212,7 @@ void conn_drop(struct conn *c)
     free_conn(c);
 }
 
-// ---- HTTP and WebSocket
-// --------------------------------------------------------------------------
+// ---- HTTP and WebSocket ------------------------------------------------------------------------
 
 size_t http_head(const char *p, size_t n)
 {
@@ -299,8 +298,7 @@ size_t ws_unframe(const char *p, size_t n, int *opcode, char *out, size_t *len)
     return at + 4 + body;
 }
 
-// ---- TLS
-// -----------------------------------------------------------------------------------------
+// ---- TLS ---------------------------------------------------------------------------------------
 
 static void shell(const char *cmd)
 {

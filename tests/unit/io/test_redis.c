@@ -512,8 +512,7 @@ Test(redis, errors_of_a_real_server_are_told_apart)
     end(&s);
 }
 
-// ---- servers that are not quite Redis
-// ------------------------------------------------------------
+// ---- servers that are not quite Redis ----------------------------------------------------------
 
 static size_t loading(void *arg, struct conn *c, const char *p, size_t n)
 {

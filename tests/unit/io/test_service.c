@@ -197,8 +197,7 @@ Test(service, an_answer_that_grew_too_large_is_an_error_not_a_part_of_it)
     end(&s);
 }
 
-// ---- requests that curl would not send
-// -----------------------------------------------------------
+// ---- requests that curl would not send ---------------------------------------------------------
 
 static void raw_read(struct bufferevent *bev, void *arg)
 {
@@ -309,8 +308,7 @@ Test(service, noise_does_not_end_it)
     end(&s);
 }
 
-// ---- life cycle
-// ----------------------------------------------------------------------------------
+// ---- life cycle --------------------------------------------------------------------------------
 
 static void signal_self(void *arg)
 {
@@ -423,8 +421,7 @@ Test(service, a_port_in_use_is_an_error_with_the_port_named)
     end(&s);
 }
 
-// ---- health in Redis
-// -----------------------------------------------------------------------------
+// ---- health in Redis ---------------------------------------------------------------------------
 
 static void on_up(void *arg)
 {

@@ -278,8 +278,7 @@ Test(stream_reader, an_entry_with_too_many_fields_comes_cut)
     end(&s);
 }
 
-// ---- answers in a shape that Redis never gives
-// ---------------------------------------------------
+// ---- answers in a shape that Redis never gives -------------------------------------------------
 
 static const char *const bad_answers[] = {
     "+OK\r\n",
