@@ -44,7 +44,7 @@ static bool make_room(struct buf *b, size_t n)
     }
     // Moving costs at most the live bytes; only do it when it frees at least half the memory, so
     // a queue that is consumed byte by byte does not move at each write.
-    if (live + n <= b->cap && (b->head >= b->cap / 2 || b->cap == b->max)) {
+    if (b->data && live + n <= b->cap && (b->head >= b->cap / 2 || b->cap == b->max)) {
         memmove(b->data, b->data + b->head, live);
         b->tail = live;
         b->head = 0;

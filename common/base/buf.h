@@ -50,7 +50,7 @@ void buf_addf(struct buf *b, const char *fmt, ...) __attribute__((format(printf,
 void buf_add_i64(struct buf *b, int64_t v);
 void buf_add_u64(struct buf *b, uint64_t v);
 // Room for n more bytes, to be filled by the caller and taken with buf_commit(); NULL when that
-// would pass the maximum (and failed is set).
+// would pass the maximum (and failed is set); never NULL else, n = 0 included.
 char *buf_reserve(struct buf *b, size_t n);
 void buf_commit(struct buf *b, size_t n);
 // Drops n <= buf_len() bytes from the front.

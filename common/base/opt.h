@@ -35,7 +35,7 @@ struct opt {
     enum opt_type type;
     size_t offset, size; // of the field; use FIELD()
     int64_t min, max;
-    const char *def;
+    const char *def;            // NULL: text is "", anything else keeps what the struct held before
     const char *unit;           // "ms", "trades"; NULL for none
     const char *const *choices; // OPT_CHOICE, NULL-terminated
     bool secret;

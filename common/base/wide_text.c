@@ -168,6 +168,11 @@ int u128_parse(const char *s, size_t n, int scale, u128 *out)
     return 0;
 }
 
+static bool in_range(int exp10, int places)
+{
+    return places >= 0 && places <= MAX_PLACES && exp10 >= -60 && exp10 <= 60;
+}
+
 static bool pow10_both(struct u512 *num, struct u512 *den, int exponent)
 {
     struct u512 *which = exponent < 0 ? den : num;
@@ -184,7 +189,7 @@ static bool pow10_both(struct u512 *num, struct u512 *den, int exponent)
 bool ratio_format(char out[WIDE_TEXT], struct u512 num, struct u512 den, int exp10, int places)
 {
     out[0] = '\0';
-    if (places < 0 || places > MAX_PLACES || u512_is_zero(den)) {
+    if (!in_range(exp10, places) || u512_is_zero(den)) {
         return false;
     }
     // A common power of two would only cost room, but num and den come from sums: not worth it.
@@ -209,7 +214,7 @@ bool ratio_format(char out[WIDE_TEXT], struct u512 num, struct u512 den, int exp
 bool sqrt_ratio_format(char out[WIDE_TEXT], struct u512 num, struct u512 den, int exp10, int places)
 {
     out[0] = '\0';
-    if (places < 0 || places > MAX_PLACES || u512_is_zero(den)) {
+    if (!in_range(exp10, places) || u512_is_zero(den)) {
         return false;
     }
     // v = sqrt(num) * 10^e / den, e = exp10 + places, is to be rounded to an integer q. With

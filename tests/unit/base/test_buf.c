@@ -123,6 +123,21 @@ Test(buf, works_as_a_queue_of_bytes)
     buf_release(&b);
 }
 
+Test(buf, room_for_nothing_is_room)
+{
+    struct buf b;
+    buf_init(&b, 1);
+    cr_expect_not_null(buf_reserve(&b, 0));
+    buf_commit(&b, 0);
+    buf_addc(&b, 'x');
+    cr_expect_not_null(buf_reserve(&b, 0));
+    cr_expect_not(b.failed);
+    buf_consume(&b, 1);
+    cr_expect_not_null(buf_reserve(&b, 1));
+    check(&b);
+    buf_release(&b);
+}
+
 Test(buf, huge_requests_are_refused)
 {
     struct buf b;

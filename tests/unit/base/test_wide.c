@@ -193,6 +193,19 @@ Test(wide, parse_refuses_what_is_not_plain_digits)
     cr_expect_eq(u256_parse("1\0002", 3, 0, &v), ERR_SYNTAX);
 }
 
+Test(wide, scales_out_of_range_are_refused)
+{
+    char text[WIDE_TEXT];
+    struct u512 one = {{1}};
+    cr_expect_not(ratio_format(text, one, one, 61, 0) || ratio_format(text, one, one, -61, 0) ||
+                  ratio_format(text, one, one, 0, 61) || ratio_format(text, one, one, 0, -1));
+    cr_expect_not(sqrt_ratio_format(text, one, one, 61, 0) ||
+                  sqrt_ratio_format(text, one, one, 0, 61));
+    cr_expect(ratio_format(text, one, one, 60, 0) && strlen(text) == 61);
+    cr_expect(ratio_format(text, one, one, -60, 60));
+    cr_expect_eq(text[strlen(text) - 1], '1');
+}
+
 Test(wide, parse_stops_at_256_bits)
 {
     // 2^256 - 1 and 2^256
