@@ -12,7 +12,7 @@ packages=(
     libcurl4-openssl-dev libjansson-dev libcivetweb-dev zlib1g-dev
     redis-server redis-tools
     # what proves them
-    git libcriterion-dev python3 clang libclang-rt-14-dev clang-format cppcheck valgrind gcovr
+    git openssl ca-certificates libcriterion-dev python3 clang libclang-rt-14-dev clang-format cppcheck valgrind gcovr
     # what they are measured against
     wrk nginx-light libsimdjson-dev g++ jq
 )

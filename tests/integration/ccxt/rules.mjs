@@ -1,11 +1,12 @@
 // The venue's rules for clients, and its faults on command, seen from a third-party WebSocket
 // client (ws).
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import https from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import WebSocket from 'ws';
 import { Venue } from './venue.mjs';
 
@@ -86,7 +87,7 @@ export function rules(binary, check) {
             await assert.rejects(open(v.ws + '/nowhere'), /404/);
         }),
         venue('pings come, silence and age end a connection',
-            [...live, '--ping', '200', '--pong-timeout', '600', '--max-age', '3000'], async (v) => {
+            [...live, '--ping', '300', '--pong-timeout', '3000', '--max-age', '8000'], async (v) => {
                 const polite = await open(v.ws + feed);
                 const mute = await open(v.ws + feed, { autoPong: false });
                 let pings = 0;
@@ -205,9 +206,9 @@ export function rules(binary, check) {
             const cert = join(dir, 'cert.pem');
             const key = join(dir, 'key.pem');
             try {
-                execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '1',
+                await promisify(execFile)('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '1',
                     '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1',
-                    '-keyout', key, '-out', cert], { stdio: 'ignore' });
+                    '-keyout', key, '-out', cert]);
                 const v = await Venue.start(binary, [...live, '--cert', cert, '--key', key]);
                 try {
                     const ca = readFileSync(cert);
