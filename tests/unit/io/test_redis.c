@@ -259,7 +259,7 @@ Test(redis, a_blocking_command_may_take_its_block_time)
     struct redis_opts o = opts(&s);
     o.command_timeout_ms = 100;
     connect_to(&s, &o);
-    cr_assert_eq(redis_argv_blocking(s.r, 400, on_reply, &s, 3,
+    cr_assert_eq(redis_argv_blocking(s.r, 5000, on_reply, &s, 3,
                                      (struct slice[]){{"BLPOP", 5}, {"none", 4}, {"0.4", 3}}),
                  0);
     UNTIL(s.l, s.replies + s.nulls == 1);
