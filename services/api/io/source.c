@@ -151,6 +151,7 @@ static void on_sections(struct redis *r, const struct redisReply *reply, void *a
     }
     struct snap *next = snap_copy(in->cur);
     size_t k = 0;
+    unsigned patched = 0;
     for (unsigned sec = 0; sec < SEC_FEED; sec++) {
         if (in->sent & BIT(sec)) {
             struct rhash *h = k < reply->elements ? reply_hash(reply->element[k]) : NULL;
@@ -170,6 +171,7 @@ static void on_sections(struct redis *r, const struct redisReply *reply, void *a
             if (!h || (BULK[b] != SEC_PROFILE && rhash_count(h) > CANDLES_MAX)) {
                 in->dirty |= BIT(BULK[b]);
             }
+            patched |= BIT(BULK[b]);
             stats_add(s->o.stats, STAT_PATCHES, 1);
             patch_clear(sent);
         }
@@ -177,10 +179,7 @@ static void on_sections(struct redis *r, const struct redisReply *reply, void *a
     if ((in->sent & BIT(SEC_CONTEXT)) && days_moved(in, next->sec[SEC_CONTEXT])) {
         // What was read of the day belongs to another one: nothing is shown before it fits.
         snap_unref(next);
-        for (unsigned sec = 0; sec < SEC_FEED; sec++) {
-            in->dirty |= in->sent & BIT(sec);
-        }
-        in->dirty |= BIT(SEC_CONTEXT) | DAY_SECTIONS;
+        in->dirty |= in->sent | patched | BIT(SEC_CONTEXT) | DAY_SECTIONS;
         in->next_bulky_ms = 0;
         read_dirty(in);
         return;

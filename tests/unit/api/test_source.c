@@ -180,6 +180,24 @@ Test(source, a_new_day_never_shows_the_old_profile)
     end(&v);
 }
 
+Test(source, fields_read_together_with_a_new_day_are_not_lost)
+{
+    struct live v;
+    start(&v, false, 60000);
+    UNTIL(v.l, stats_get(v.rig.g.stats, STAT_SWEEPS) > 0);
+    spin_for(v.l, 50);
+    fill(&v);
+    // As the first flushes of context and strategy come: one read takes both.
+    with_redis_cmd(v.w, "EVAL %s 0",
+                   "redis.call('PUBLISH','" K "pub:candles:1m','{\"ver\":1,"
+                   "\"day\":\"2024-08-08\",\"changed\":[1723107540000]}') "
+                   "redis.call('PUBLISH','" K "pub:context','{\"ver\":1,"
+                   "\"day\":\"2024-08-08\",\"changed\":[\"context\"]}')");
+    UNTIL(v.l, shows(&v, "/price", "\"price\":100.1,"));
+    UNTIL(v.l, shows(&v, "/strategy/candles", "\"open\":1.5,"));
+    end(&v);
+}
+
 Test(source, redis_lost_the_last_snapshot_stays_and_ages_then_everything_is_read_again)
 {
     struct live v;
