@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -47,6 +48,20 @@ static void pin(pid_t pid, size_t core)
     CPU_ZERO(&set);
     CPU_SET(core % (size_t)sysconf(_SC_NPROCESSORS_ONLN), &set);
     sched_setaffinity(pid, sizeof set, &set);
+}
+
+static double cpu_us; // of the children of the last round
+
+static int reap(pid_t pid)
+{
+    int status = 1;
+    struct rusage u;
+    if (wait4(pid, &status, 0, &u) != pid) {
+        return 1;
+    }
+    cpu_us += (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e6 +
+              (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+    return status;
 }
 
 static void check(bool ok, const char *what)
@@ -128,8 +143,7 @@ static double bare_round(void)
     double start = now_s();
     with_redis_cmd(redis, "RENAME " KEY "backlog " KEY "trades");
     for (int i = 0; i < 2; i++) {
-        int status = 1;
-        check(waitpid(pid[i], &status, 0) == pid[i] && status == 0, "a bare reader failed");
+        check(reap(pid[i]) == 0, "a bare reader failed");
     }
     double took = now_s() - start;
     with_redis_cmd(redis, "RENAME " KEY "trades " KEY "backlog");
@@ -188,7 +202,7 @@ static double service_round(void)
           "strategy did not count every trade");
     for (int i = 0; i < 2; i++) {
         kill(pid[i], SIGKILL);
-        waitpid(pid[i], NULL, 0);
+        reap(pid[i]);
     }
     with_redis_cmd(redis, "RENAME " KEY "trades " KEY "backlog");
     return took;
@@ -207,6 +221,16 @@ static double median(double *v)
     return v[ROUNDS / 2];
 }
 
+static void row(FILE *f, const char *name, double figure, const char *unit, double limit,
+                double ratio, bool met)
+{
+    printf("%s %.2f %s %.2f %.2f >= 0.9\n", name, figure, unit, limit, ratio);
+    fprintf(f,
+            "{\"name\":\"%s\",\"figure\":%.3f,\"unit\":\"%s\",\"limit\":%.3f,\"ratio\":%.3f,"
+            "\"goal\":\">= 0.9\",\"met\":%s}\n",
+            name, figure, unit, limit, ratio, met ? "true" : "false");
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -220,27 +244,32 @@ int main(int argc, char **argv)
     double bare[ROUNDS];
     double ours[ROUNDS];
     double ratios[ROUNDS];
+    double bare_cpu[ROUNDS];
+    double our_cpu[ROUNDS];
     for (int i = 0; i < ROUNDS; i++) {
+        cpu_us = 0;
         bare[i] = bare_round();
+        bare_cpu[i] = cpu_us / 2 / TRADES;
+        cpu_us = 0;
         ours[i] = service_round();
+        our_cpu[i] = cpu_us / 2 / TRADES;
         ratios[i] = bare[i] / ours[i];
     }
     with_redis_free(redis);
-    double limit = TRADES / median(bare) / 1000;
-    double figure = TRADES / median(ours) / 1000;
-    double ratio = median(ratios);
-    static const char name[] = "draining: context and strategy together";
-    printf("%s %.0f %.0f %.2f >= 0.9 (thousand entries a second, each)\n", name, figure, limit,
-           ratio);
     FILE *f = fopen(argv[1], "a");
     if (!f) {
         perror(argv[1]);
         return 1;
     }
-    fprintf(f,
-            "{\"name\":\"%s\",\"figure\":%.1f,\"unit\":\"k/s each\",\"limit\":%.1f,"
-            "\"ratio\":%.3f,\"goal\":\">= 0.9\",\"met\":%s}\n",
-            name, figure, limit, ratio, ratio >= 0.9 ? "true" : "false");
+    double ratio = median(ratios);
+    row(f, "draining: context and strategy together", TRADES / median(ours) / 1000, "k/s each",
+        TRADES / median(bare) / 1000, ratio, ratio >= 0.9);
+    // Wall time on a busy machine is noisy; this is what a reader costs the core it runs on,
+    // start-up included.
+    double us = median(our_cpu);
+    double bare_us = median(bare_cpu);
+    row(f, "draining: processor time per entry", us, "us", bare_us, bare_us / us,
+        bare_us / us >= 0.9);
     fclose(f);
     return 0;
 }
