@@ -19,6 +19,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/io/redis_attach.h"
+#include "common/io/reply_pool.h"
 
 #define SCRATCH_MAX ((size_t)256 << 20)
 #define GRACE_MS 20
@@ -54,7 +55,8 @@ struct redis {
     struct redis_opts o;
     char *name;
     enum state state;
-    redisAsyncContext *ac; // NULL while DOWN
+    redisAsyncContext *ac;   // NULL while DOWN
+    struct reply_pool *pool; // NULL: hiredis allocates
     struct timer *retry;
     struct timer *deadline; // connect timer, then command timer
     struct backoff backoff;
@@ -122,6 +124,7 @@ static void leave(struct redis *r)
     if (--r->busy > 0 || !r->dead) {
         return;
     }
+    reply_pool_free(r->pool);
     timer_free(r->retry);
     timer_free(r->deadline);
     buf_release(&r->scratch);
@@ -523,6 +526,9 @@ static void connect_now(void *arg)
     }
     r->ac = ac;
     ac->data = r;
+    if (r->pool) {
+        reply_pool_use(r->pool, ac->c.reader);
+    }
     redis_attach(ac, r->o.loop->base);
     redisAsyncSetConnectCallback(ac, on_connect);
     redisAsyncSetDisconnectCallback(ac, on_disconnect);
@@ -540,6 +546,7 @@ struct redis *redis_new(const struct redis_opts *o)
     struct redis *r = xcalloc(1, sizeof *r);
     r->o = *o;
     r->name = xstrdup(o->name ? o->name : "redis");
+    r->pool = o->pooled_replies ? reply_pool_new() : NULL;
     for (char *p = r->name; *p; p++) { // CLIENT SETNAME takes no blanks
         if (*p <= ' ' || *p > '~') {
             *p = '_';

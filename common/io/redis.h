@@ -43,7 +43,9 @@ struct redis_opts {
     int64_t backoff_min_ms, backoff_max_ms; // 0 -> 100, 5000
     size_t max_inflight;                    // commands; 0 -> 20000
     size_t max_pending_bytes;               // of commands in flight; 0 -> 32 MiB
-    void (*on_up)(void *arg);               // logged in; commands are accepted from here on
+    // Replies are built in memory that is reused (reply_pool.h): for large replies again and again.
+    bool pooled_replies;
+    void (*on_up)(void *arg); // logged in; commands are accepted from here on
     // Once per on_up, after all pending callbacks got NULL. Not for attempts that never came up,
     // and not from redis_free().
     void (*on_down)(void *arg, const char *why);
