@@ -127,18 +127,20 @@ Test(log, a_secret_never_leaves)
     start(&c, LOG_INFO);
     log_add_secret("hunter2");
     log_add_secret("hunter2-longer");
+    log_add_secret("longer-first");
+    log_add_secret("longer");
     log_add_secret("pw\"quote");
     log_add_secret("abc"); // too short to be one
     log_add_secret(NULL);
     log_ev(LOG_INFO, "x", F_STR("a", "redis://u:hunter2@h/0 hunter2"),
            F_STR("b", "hunter2-longer!"), F_STR("c", "abc"), F_RAW("d", "{\"k\":\"hunter2\"}"),
-           F_STR("e", "pw\"quote"));
+           F_STR("e", "pw\"quote"), F_STR("f", "longer-first"));
     fflush(c.f);
     cr_expect_null(strstr(c.text, "hunter2"));
     cr_expect_null(strstr(c.text, "quote"));
     cr_expect_not_null(strstr(c.text,
                               "\"a\":\"redis://u:***@h/0 ***\",\"b\":\"***!\",\"c\":\"abc\","
-                              "\"d\":{\"k\":\"***\"},\"e\":\"***\"}"));
+                              "\"d\":{\"k\":\"***\"},\"e\":\"***\",\"f\":\"***\"}"));
     stop(&c);
 }
 
