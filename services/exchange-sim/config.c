@@ -15,7 +15,7 @@ static const char *const levels[] = {"ERROR", "WARN", "INFO", "DEBUG", NULL};
 
 static const struct opt rows[] = {
     {"SIM_HOST", "--host", OPT_STR, FIELD(C, host), .def = "127.0.0.1",
-     .text = "Address to listen on, for the venue and the control port."},
+     .text = "IP address to listen on, for the venue and the control port."},
     {"SIM_PORT", "--port", OPT_INT, FIELD(C, port), 0, 65535, "9001",
      .text = "WebSocket and REST of the venue; 0 takes a free port."},
     {"SIM_CONTROL_PORT", "--control-port", OPT_INT, FIELD(C, control_port), 0, 65535, "9002",

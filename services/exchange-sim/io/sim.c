@@ -211,8 +211,10 @@ static struct lws_vhost *listen_on(struct sim *s, const char *name, int64_t port
     info.timeout_secs = 20;
     info.gid = -1;
     info.uid = -1;
+    // With IPv6 in play an IPv4 address would be taken for "everywhere".
+    info.options = strchr(s->cfg->host, ':') == NULL ? LWS_SERVER_OPTION_DISABLE_IPV6 : 0;
     if (tls) {
-        info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+        info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
         info.ssl_cert_filepath = s->cfg->cert;
         info.ssl_private_key_filepath = s->cfg->key;
     }

@@ -20,6 +20,7 @@ struct session {
     struct client *client; // WebSocket
     struct buf body;       // HTTP answer under way
     bool has_body;
+    bool head_only; // HEAD: the headers of GET without its body
     int status;
     const char *content_type;
     int64_t used_weight; // -1: not told
@@ -147,6 +148,10 @@ static int send_head(struct lws *wsi, struct session *x)
     if (lws_finalize_write_http_header(wsi, start, &p, end)) {
         return 1;
     }
+    if (x->head_only) {
+        drop_body(x);
+        return lws_http_transaction_completed(wsi) ? -1 : 0;
+    }
     lws_callback_on_writable(wsi);
     return 0;
 }
@@ -161,6 +166,7 @@ static int on_http(struct sim *s, struct lws *wsi, struct session *x, const char
     x->content_type = "application/json";
     x->used_weight = -1;
     x->retry_after_s = 0;
+    x->head_only = lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) > 0;
     bool posted = lws_hdr_total_length(wsi, WSI_TOKEN_POST_URI) > 0;
     if (lws_get_vhost(wsi) == s->control) {
         x->status = control_answer(s, path, param, &q, &x->body, &x->content_type);

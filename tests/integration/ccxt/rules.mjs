@@ -72,6 +72,19 @@ export function rules(binary, check) {
             }
             assert.equal(await s.closed, 1008);
         }),
+        venue('it listens on its own address alone, and labels itself', live, async (v) => {
+            for (const url of [v.rest + '/fapi/v1/ping', v.control + '/status']) {
+                const answer = await fetch(url, { method: 'HEAD' });
+                assert.equal(answer.status, 200);
+                assert.equal(answer.headers.get('x-simulated'), 'true');
+                assert.equal(await answer.text(), '');
+                const elsewhere = url.replace('127.0.0.1', '127.0.0.2');
+                await assert.rejects(fetch(elsewhere), 'an address that was not given: ' + elsewhere);
+            }
+            const lost = await fetch(v.rest + '/nowhere');
+            assert.equal(lost.status, 404);
+            assert.equal(lost.headers.get('x-simulated'), 'true');
+        }),
         venue('1024 streams in one URL, not one more', live, async (v) => {
             const names = Array.from({ length: 1024 }, (_, i) => `s${i}@aggTrade`);
             const s = await open(v.ws + '/market/stream?streams=' + names.join('/'));
