@@ -204,11 +204,11 @@ static enum form form_of(const struct route *r, const char *accept)
     if (!r->exposition || !accept) {
         return FORM_JSON;
     }
-    if (strstr(accept, "application/openmetrics-text")) {
-        return FORM_OPENMETRICS;
-    }
     const char *plain = strstr(accept, "text/plain");
-    return plain && strstr(plain, "version=0.0.4") ? FORM_TEXT : FORM_JSON;
+    if (plain && strstr(plain, "version=0.0.4")) {
+        return FORM_TEXT; // scrapers name both; this one is exactly what is written here
+    }
+    return strstr(accept, "application/openmetrics-text") ? FORM_OPENMETRICS : FORM_JSON;
 }
 
 // The paths served, for the text of a 404.

@@ -207,8 +207,9 @@ Test(serve, metrics_speaks_prometheus_when_asked)
     cr_expect_null(strstr(r.body, "bybit:ETHUSDT\"} \n"));
     cr_expect_null(strstr(r.body, "# EOF"));
     cr_expect(has_line(&r, "Vary: Accept, Origin"));
-    accept(&r,
-           "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1");
+    accept(&r, "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*");
+    cr_expect(has_line(&r, "Content-Type: text/plain; version=0.0.4; charset=utf-8"));
+    accept(&r, "application/openmetrics-text; version=1.0.0");
     cr_expect_not_null(strstr(r.body, "\n# EOF\n"));
     accept(&r, "application/json");
     cr_expect_not_null(r.json);
