@@ -2,11 +2,9 @@
 
 #include "services/exchange-sim/io/sim.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/log.h"
-#include "common/base/mem.h"
 #include "common/base/str.h"
 
 #define MAX_PARAMS 16
@@ -14,7 +12,7 @@
 #define MAX_PATH 32768
 #define MAX_BODY ((size_t)256 << 20)
 #define PIECE ((size_t)16384)
-#define BAN_MARGIN 1 // Retry-After is told in whole seconds
+#define RETRY_MARGIN_S 1 // Retry-After is told in whole seconds
 
 struct session {
     struct client *client; // WebSocket
@@ -91,7 +89,7 @@ static int venue_answer(struct sim *s, struct session *x, const char *path, stru
     x->used_weight = weight_use(&s->weight, wall, weight_of_path(path));
     if (x->used_weight > s->cfg->weight_limit) {
         s->refused_rest++;
-        x->retry_after_s = (int)((60000 - wall % 60000) / 1000) + BAN_MARGIN;
+        x->retry_after_s = (int)((60000 - wall % 60000) / 1000) + RETRY_MARGIN_S;
         char msg[160];
         str_fmt(msg, sizeof msg,
                 "Too many requests; current limit of IP(127.0.0.1) is %lld requests per minute.",
@@ -307,7 +305,7 @@ int venue_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user
             x->client = NULL;
         }
         return 0;
-    case LWS_CALLBACK_RAW_RX_FILE: // a signal (signals.c adopts its descriptor)
+    case LWS_CALLBACK_RAW_RX_FILE: // a signal; main.c adopted its descriptor
         s->stopping = true;
         return 0;
     default:
