@@ -20,27 +20,26 @@ stage() { # name, command...
     local name=$1 log=$logs/$1.log counts code start=$SECONDS
     shift
     echo "== $name"
-    "$@" > >(tee "$log") 2>&1
-    code=$?
-    wait $! # the log is whole
+    "$@" 2>&1 | tee "$log"
+    code=${PIPESTATUS[0]}
     counts=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$log" | tail -n 1)
     if [ -n "$counts" ]; then
         passed=$((passed + ${counts%% passed*}))
         counts=${counts#*, }
         failed=$((failed + ${counts%% failed*}))
         # A stage that fails without naming a failed test is a failure all the same.
-        if [ $code -ne 0 ] && [ "${counts%% failed*}" = 0 ]; then
+        if [ "$code" -ne 0 ] && [ "${counts%% failed*}" = 0 ]; then
             failed=$((failed + 1))
             echo "== $name ended with $code"
         fi
-    elif [ $code -eq 0 ]; then
+    elif [ "$code" -eq 0 ]; then
         passed=$((passed + 1))
     else
         failed=$((failed + 1))
         echo "== $name FAILED ($code), log in $log"
     fi
     echo "== $name: $((SECONDS - start)) s"
-    return $code
+    return "$code"
 }
 
 finish() {
