@@ -195,14 +195,15 @@ class Keyspace(Scenario):
     def test_market_below_what_is_stored(self):
         """A venue whose first trade lies below the newest stored one is another market."""
         with Stack(label="below") as s:
-            self.play(s, recordings.SYN_TWO, services=())
+            self.play(s, recordings.SYN_EVENING, services=())
             with s.db() as db:
-                self.wait_stored(s, db, recordings.SYN_TWO.trades())
+                self.wait_stored(s, db, recordings.SYN_EVENING.trades())
                 self.assertEqual(s.procs["collector"].term(5)[0], 0)
                 s.procs["exchange-sim"].term(5)
                 entries = db("XLEN", s.key("trades"))
-                s.sim("--replay", *recordings.SYN_EVENING.paths, "--speed", "max")
+                s.sim("--replay", *recordings.SYN_TWO.paths, "--speed", "max")
                 p = s.collector(wait=False)
                 self.assertEqual(p.wait(20), 1)
                 self.assertIn("--reset", p.stderr())
                 self.assertEqual(db("XLEN", s.key("trades")), entries)
+                self.assertEqual(db("EXISTS", s.key("history")), 0)
