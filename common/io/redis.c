@@ -361,9 +361,12 @@ static int send_one(struct redis *r, enum kind kind, redis_cb cb, void *arg, int
     if (redisAsyncFormattedCommand(r->ac, on_reply, NULL, resp, n) != REDIS_OK) {
         return ERR_CLOSED;
     }
+    // Behind a command in flight the clock is not read: the time of this one runs from the answer
+    // to that one, which is later (deadline_cb).
+    const int64_t sent_ms = r->count > 0 ? r->ring[r->head].sent_ms : loop_mono_ms(r->o.loop);
     push(r, (struct pending){.cb = cb,
                              .arg = arg,
-                             .sent_ms = loop_mono_ms(r->o.loop),
+                             .sent_ms = sent_ms,
                              .allowed_ms = allowed_ms,
                              .bytes = n,
                              .kind = kind});

@@ -50,7 +50,7 @@ static const struct opt rows[] = {
      .text = "How long stored trades are kept to be sent again after Redis lost them."},
     {"RESEND_RING_MAX", NULL, OPT_INT, F(ring_max), .min = 100, .max = 10000000, .def = "100000",
      .unit = "trades", .text = "Most trades of one instrument kept for that (112 bytes each)."},
-    {"COLLECTOR_BATCH", NULL, OPT_INT, F(batch), .min = 1, .max = 4096, .def = "256",
+    {"COLLECTOR_BATCH", NULL, OPT_INT, F(batch), .min = 1, .max = 4096, .def = "1024",
      .unit = "commands", .text = "Commands per batch; two batches are in flight at most."},
     {"STREAM_RETENTION_HOURS", NULL, OPT_INT, F(retention_h), .min = 1, .max = 8760, .def = "48",
      .unit = "h", .text = "Age, against the newest entry, at which stream entries are trimmed."},

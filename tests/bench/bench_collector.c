@@ -149,7 +149,7 @@ static void make_frames(void)
 static void init_lane(struct lane *l, size_t ring_max)
 {
     const struct outbox_opts oo = {
-        .max_queue = 5000, .ring_max = ring_max, .ring_ms = 30000, .batch = 256};
+        .max_queue = 5000, .ring_max = ring_max, .ring_ms = 30000, .batch = 1024};
     const struct feed_opts fo = {.subscribed = FRAME_AGG_TRADE,
                                  .window_ms = 600000,
                                  .max_spans = 1024,

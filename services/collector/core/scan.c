@@ -21,22 +21,43 @@ struct cursor {
 // The parts are small and the whole is one straight line only when all of them are inlined.
 #define PART static inline __attribute__((always_inline))
 
-PART bool lit_n(struct cursor *c, const char *s, size_t n)
-{
-    if ((size_t)(c->end - c->p) < n || memcmp(c->p, s, n) != 0) {
-        return false;
-    }
-    c->p += n;
-    return true;
-}
-#define LIT(c, s) lit_n((c), "" s, sizeof(s) - 1)
-
 PART uint64_t load8(const char *p)
 {
     uint64_t v;
     memcpy(&v, p, sizeof v);
     return v;
 }
+
+PART uint32_t load4(const char *p)
+{
+    uint32_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+// memcmp() == 0 for lengths known to the compiler, which calls the function for those that are no
+// power of two: loads that overlap instead.
+PART bool same(const char *a, const char *b, size_t n)
+{
+    if (n < 4 || n > 24) {
+        return memcmp(a, b, n) == 0;
+    }
+    if (n <= 8) {
+        return load4(a) == load4(b) && load4(a + n - 4) == load4(b + n - 4);
+    }
+    return load8(a) == load8(b) && (n <= 16 || load8(a + 8) == load8(b + 8)) &&
+           load8(a + n - 8) == load8(b + n - 8);
+}
+
+PART bool lit_n(struct cursor *c, const char *s, size_t n)
+{
+    if ((size_t)(c->end - c->p) < n || !same(c->p, s, n)) {
+        return false;
+    }
+    c->p += n;
+    return true;
+}
+#define LIT(c, s) lit_n((c), "" s, sizeof(s) - 1)
 
 // True when all eight bytes are '0'..'9'.
 PART bool is_digits8(uint64_t v)
@@ -174,7 +195,7 @@ bool frame_scan(const char *bytes, size_t n, struct frame *f)
         if (quote == NULL || quote - c.p < 7) {
             return false;
         }
-        if (memcmp(quote - 5, "Trade", 5) == 0) {
+        if (same(quote - 5, "Trade", 5)) {
             const char *name_end = quote - 5;
             for (const char *p = c.p; p < name_end; p++) {
                 if ((char_class[(unsigned char)*p] & C_STREAM) == 0) {
