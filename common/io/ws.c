@@ -22,6 +22,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/str.h"
+#include "common/io/ws_proxy.h"
 #include "common/io/ws_url.h"
 
 #define RX_CHUNK 65536
@@ -459,6 +460,11 @@ struct ws *ws_connect(struct ws_ctx *c, const struct ws_opts *o, struct err *e)
     }
     c->all = w;
 
+    // lws keeps the proxy per vhost and reads it until the handshake is sent; all connections of a
+    // process go to one venue, so that they agree on it.
+    char proxy[WS_PROXY_MAX];
+    ws_proxy_for(&a, opt_system_getenv, NULL, proxy);
+    lws_set_proxy(lws_get_vhost_by_name(c->lws, "default"), proxy);
     struct lws_client_connect_info ci;
     memset(&ci, 0, sizeof ci);
     ci.context = c->lws;
