@@ -1,6 +1,8 @@
 // The gateway: CivetWeb is listening before anything else is started, then Redis is followed on
 // the loop of this thread.
 
+#include <signal.h>
+
 #include "common/base/str.h"
 #include "common/io/boot.h"
 #include "services/api/config.h"
@@ -88,6 +90,16 @@ static void gateway_stop(struct app *a)
     stats_free(a->gateway.stats);
 }
 
+// The gateway answers before its loop can take signals: until then they wait.
+static void hold_signals(int how)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigprocmask(how, &set, NULL);
+}
+
 int main(int argc, char **argv)
 {
     static struct app app;
@@ -109,6 +121,7 @@ int main(int argc, char **argv)
                           .threads = (int)cfg->threads,
                           .keep_alive_ms = cfg->keep_alive_ms,
                           .request_timeout_ms = cfg->request_timeout_ms};
+    hold_signals(SIG_BLOCK);
     app.web = web_new(&wo);
     if (web_start(app.web, &e) != 0) {
         gateway_stop(&app);
@@ -140,6 +153,7 @@ int main(int argc, char **argv)
                               .profile_ms = cfg->profile_ms};
     app.source = source_new(&sco);
     service_set_redis(app.service, source_redis(app.source));
+    hold_signals(SIG_UNBLOCK);
     boot_run(&b, app.service);
     service_set_redis(app.service, NULL);
     source_free(app.source);
