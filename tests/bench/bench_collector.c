@@ -273,14 +273,14 @@ static void on_feed(void *arg)
 {
     struct run *r = arg;
     // As much as one read of the socket brings, then the loop gets its turn.
-    for (int i = 0; i < 256 && r->next < TRADES && r->lane.outbox.fresh < 2500; i++) {
+    for (int i = 0; i < 256 && r->next < TRADES && r->lane.outbox.fresh < 3750; i++) {
         take_frame(&r->lane, r->next++);
         writer_pump(&r->app);
     }
     if (r->lane.outbox.stored - r->stored_before == TRADES) {
         loop_stop(r->app.loop);
     } else {
-        timer_start(r->feeder, r->lane.outbox.fresh < 2500 ? 0 : 1);
+        timer_start(r->feeder, r->lane.outbox.fresh < 3750 ? 0 : 1);
     }
 }
 

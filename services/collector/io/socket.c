@@ -146,12 +146,13 @@ static void on_message(void *arg, const char *p, size_t n, int64_t rx_us)
 
 // ---- back-pressure -----------------------------------------------------------------------------
 
-// Half a queue is left for what was read already.
-static bool is_behind(const struct app *a, size_t part)
+// More than `quarters` of a queue wait. A quarter is left for what was read already; reading goes
+// on early enough that two full batches stay in flight.
+static bool is_behind(const struct app *a, size_t quarters)
 {
     for (size_t i = 0; i < a->n; i++) {
         const struct outbox *b = &a->lane[i].outbox;
-        if (b->fresh > b->o.max_queue / part) {
+        if (b->fresh > b->o.max_queue / 4 * quarters) {
             return true;
         }
     }
@@ -170,7 +171,7 @@ static void set_paused(struct market_socket *s, bool paused)
 static void consider_pause(struct market_socket *s)
 {
     const struct app *a = s->app;
-    if (!s->paused && is_behind(a, 2) && redis_is_up(a->redis)) {
+    if (!s->paused && is_behind(a, 3) && redis_is_up(a->redis)) {
         const int64_t now = loop_mono_ms(a->loop);
         if (now - s->answered_ms < PAUSE_MAX_MS) {
             set_paused(s, true);
@@ -184,7 +185,7 @@ void socket_relieve(struct market_socket *s)
         return;
     }
     s->answered_ms = loop_mono_ms(s->app->loop);
-    if (s->paused && !is_behind(s->app, 4)) {
+    if (s->paused && !is_behind(s->app, 2)) {
         set_paused(s, false);
     }
 }
