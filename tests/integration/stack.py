@@ -296,12 +296,12 @@ class Stack:
         status, _, body = http(f"http://127.0.0.1:{self.api_port}{path}", timeout, headers)
         return status, json.loads(body, parse_float=str)
 
-    def fault(self, kind, **params):
+    def fault(self, order, **params):
         """A fault of the venue on command, through exchange-sim's control port."""
         query = "&".join(f"{k}={v}" for k, v in params.items())
-        url = f"http://127.0.0.1:{self.control_port}/{kind}" + (f"?{query}" if query else "")
+        url = f"http://127.0.0.1:{self.control_port}/{order}" + (f"?{query}" if query else "")
         status, _, body = http(url, 5, data=b"")
-        assert status == 200, f"{kind} {params}: {status} {body}"
+        assert status == 200, f"{order} {params}: {status} {body}"
         return body
 
     def service_metrics(self, name):

@@ -17,19 +17,44 @@ SERVICES = ("collector", "context", "strategy", "api")
 
 class Faults(Scenario):
     def test_bad_frames(self):
-        """Malformed frames are refused and counted; the trades around them are all there."""
+        """Frames that are no sane trade are refused and counted by reason; the trades around them
+        are all there. (A frame over the size limit ends the connection: test_oversize_frame.)"""
         rec = recordings.TWO
         trades = rec.trades()
+        kinds = ("truncated not_json not_object no_price negative zero zero_price absurd precision "
+                 "foreign string_id nested empty binary").split()
         with Stack(label="frames") as s:
-            self.play(s, rec, seconds=5)
+            self.play(s, rec, seconds=6)
             with s.db() as db:
                 wait_for(lambda: db("EXISTS", s.key("trades")), 20, "the first trade")
-                s.fault("malformed", n=25)
+                for kind in kinds:
+                    s.fault("malformed", kind=kind, n=7)
                 self.wait_stored(s, db, trades)
                 self.assert_market(s, db, trades)
                 self.assert_whole(s, db, trades)
             refused = {k: v for k, v in s.service_metrics("collector").items() if "refused" in k}
-            self.assertGreaterEqual(sum(refused.values()), 25, refused)
+            self.assertGreaterEqual(sum(refused.values()), 7 * (len(kinds) - 1), refused)
+            for reason in ("malformed", "foreign", "negative", "zero", "absurd", "precision"):
+                told = sum(v for k, v in refused.items() if f'reason="{reason}"' in k)
+                self.assertGreaterEqual(told, 7, f"{reason}: {refused}")
+            s.stop_all()
+
+    def test_oversize_frame(self):
+        """A frame over the limit is not kept: the connection ends, and comes back."""
+        rec = recordings.TWO
+        trades = rec.trades()
+        with Stack(label="oversize") as s:
+            self.play(s, rec, seconds=6, RECONNECT_MIN_MS=50, RECONNECT_MAX_MS=200)
+            with s.db() as db:
+                wait_for(lambda: db("EXISTS", s.key("trades")), 20, "the first trade")
+                s.fault("malformed", kind="oversize", n=1)
+                self.wait_stored(s, db, trades)
+                stored = state.stored_trades(db, s)
+                gaps = state.declared_gaps(db, s)
+                served = {t.id for t in trades}
+                self.assertEqual(state.undeclared(served, {t.id for t in stored}, gaps)[:5], [])
+                self.assert_market(s, db, stored)
+            s.procs["collector"].wait_event("ws_down", 1)
             s.stop_all()
 
     def test_redis_stopped(self):
