@@ -57,6 +57,35 @@ class Faults(Scenario):
             s.procs["collector"].wait_event("ws_down", 1)
             s.stop_all()
 
+    def test_impossible_times(self):
+        """On a venue whose clock runs like ours (a generated market, now), trades of next year and
+        of last year are refused, and the ids they bore stay free for the real ones."""
+        with Stack(label="times") as s:
+            s.redis()
+            start = int(time.time() * 1000) - 2000
+            s.sim("--generate", "--from", start, "--speed", "1", "--rate", "10")
+            for name in ("context", "strategy", "api", "collector"):
+                s.service(name)
+            with s.db() as db:
+                length = lambda: db("XLEN", s.key("trades"))
+                wait_for(lambda: length() > 150, 20, "trades")
+                s.fault("malformed", kind="future", n=7)
+                s.fault("malformed", kind="old", n=7)
+                enough = length() + 150
+                wait_for(lambda: length() > enough, 20, "more trades")
+                self.assertEqual(s.procs["exchange-sim"].term(5)[0], 0)
+                wait_for(lambda: s.procs["collector"].events("ws_down"), 10, "the socket to close")
+                stored = state.stored_trades(db, s)
+                ids = sorted(t.id for t in stored)
+                self.assertEqual(ids, list(range(ids[0], ids[0] + len(ids))))
+                self.assertEqual(state.declared_gaps(db, s), [])
+                self.assertLess(max(t.ts for t in stored), start + 120_000)
+                self.assertGreaterEqual(min(t.ts for t in stored), start)
+                self.assert_market(s, db, stored)
+            refused = {k: v for k, v in s.service_metrics("collector").items() if "refused" in k}
+            self.assertGreaterEqual(sum(refused.values()), 14, refused)
+            s.stop_all()
+
     def test_redis_stopped(self):
         """Redis hangs: the collector's queue is bounded; what did not fit is a declared gap."""
         rec = recordings.DENSE

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#define DAY_MS INT64_C(86400000)
+
 // Later than this a time can only be garbage: 2286-11-20. Also keeps sums far from overflow.
 #define TS_MAX_MS INT64_C(9999999999999)
 
@@ -94,6 +96,13 @@ static bool is_absurd_jump(const struct feed *f, const struct frame *fr)
     return fr->id - f->newest_id > FEED_JUMP_IDS + FEED_JUMP_IDS_PER_MS * ms;
 }
 
+// Before the day in front of the newest trade's: nobody counts it, and it must not take an id that
+// a real trade may bear. Not the first frame: that one tells whether this is our market at all.
+static bool is_too_old(const struct feed *f, const struct frame *fr)
+{
+    return fr->trade_ms < f->newest_ms - f->newest_ms % DAY_MS - DAY_MS;
+}
+
 static enum refusal check(struct feed *f, const struct frame *fr, int64_t rx_us,
                           const struct feed_clock *clock, struct feed_out *out)
 {
@@ -119,6 +128,9 @@ static enum refusal check(struct feed *f, const struct frame *fr, int64_t rx_us,
     }
     if (is_absurd_jump(f, fr)) {
         return REFUSE_ABSURD;
+    }
+    if (f->live && is_too_old(f, fr)) {
+        return REFUSE_TOO_OLD;
     }
     return REFUSE_NONE;
 }

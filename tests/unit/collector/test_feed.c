@@ -137,6 +137,18 @@ Test(feed, refuses_the_future_only_against_a_clock_it_knows)
 
 // ---- continuity --------------------------------------------------------------------------------
 
+Test(feed, a_time_before_the_previous_day_is_refused_and_its_id_stays_free)
+{
+    const int64_t day = INT64_C(86400000), midnight = 20000 * day;
+    struct feed f = new_feed(true);
+    cr_assert_eq(push(&f, 100, midnight).verdict, FEED_TRADE);
+    struct feed_out out = push(&f, 101, midnight - day - 1);
+    cr_assert_eq(out.verdict, FEED_REFUSED);
+    cr_assert_eq(out.why, REFUSE_TOO_OLD);
+    cr_assert_eq(push(&f, 101, midnight - day).verdict, FEED_TRADE);
+    feed_release(&f);
+}
+
 Test(feed, ids_in_a_row_make_no_gap)
 {
     struct feed f = new_feed(true);
