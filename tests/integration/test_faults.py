@@ -246,6 +246,31 @@ class Keyspace(Scenario):
                 self.assert_market(s, db, trades)
             s.stop_all()
 
+    def test_emptied_under_running_services(self):
+        """Somebody empties Redis while everything runs: the trades of the resend ring come back,
+        and all services go on from them."""
+        with Stack(label="flush") as s:
+            s.redis()
+            s.sim("--generate", "--from", int(time.time() * 1000) - 2000, "--speed", "1",
+                  "--rate", "10")
+            for name in ("context", "strategy", "api", "collector"):
+                s.service(name)
+            with s.db() as db:
+                trades = lambda: db("HGET", s.key("context"), "trades")
+                wait_for(lambda: int(trades() or 0) > 100, 20, "trades")
+                first = db("XRANGE", s.key("trades"), "-", "+", "COUNT", "1")[0][0]
+                db("FLUSHALL")
+                s.procs["collector"].wait_event("keyspace_gone", 10)
+                wait_for(lambda: int(trades() or 0) > 100, 20, "trades again")
+                self.assertEqual(s.procs["exchange-sim"].term(5)[0], 0)
+                wait_for(lambda: s.procs["collector"].events("ws_down"), 10, "the socket to close")
+                stored = state.stored_trades(db, s)
+                ids = sorted(t.id for t in stored)
+                self.assertEqual(ids[0], int(first.split("-")[1]))
+                self.assertEqual(ids, list(range(ids[0], ids[0] + len(ids))))
+                self.assert_market(s, db, stored)
+            s.stop_all()
+
     def test_market_below_what_is_stored(self):
         """A venue whose first trade lies below the newest stored one is another market."""
         with Stack(label="below") as s:

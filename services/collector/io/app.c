@@ -95,6 +95,7 @@ static void on_tick(void *arg)
         hist_tick(&l->ack_us, mono_ms);
         hist_tick(&l->latency_ms, mono_ms);
         keyspace_trim(l, mono_ms);
+        keyspace_check(l, mono_ms);
     }
     if (!a->draining) {
         socket_tick(a->socket, mono_ms);

@@ -62,6 +62,7 @@ struct lane {
     char raw[EXINFO_RAW_MAX + 1];
     bool writing, written; // :instrument, on this link
     bool opened_before;    // the outbox was open on an earlier link
+    int64_t seen_mono_ms;  // when :instrument was last asked for
 
     // trimming
     int64_t trimmed_mono_ms;
@@ -111,6 +112,9 @@ void keyspace_forget(struct lane *l); // the link died
 void keyspace_open(struct lane *l);   // writes :instrument and opens the outbox, once possible
 void keyspace_first_trade(struct lane *l, int64_t id, int64_t ts_ms);
 void keyspace_note_clock(struct lane *l); // stores the measured offset
+// Looks every few seconds whether :instrument is still there: a keyspace that was emptied under a
+// living link is read and written anew, as after a login.
+void keyspace_check(struct lane *l, int64_t mono_ms);
 void keyspace_refuse(struct lane *l, const char *why);
 void keyspace_trim(struct lane *l, int64_t mono_ms);
 // --reset: deletes every key of the instruments, then ends the service.

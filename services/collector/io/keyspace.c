@@ -14,6 +14,7 @@
 #define TRADES_READ_BACK 2000
 #define HISTORY_READ_BACK 1000
 #define CLAIM_SPANS 4096
+#define CHECK_MS 3000
 // A first trade may be older than the tip by this much and still belong to the same market.
 #define BACKSTEP_MS 60000
 
@@ -226,11 +227,13 @@ static void on_instrument(struct redis *r, const struct redisReply *reply, void 
         return;
     }
     l->has_stored = false;
+    bool described = false; // notes of ours alone ("_clock_offset_ms") describe nothing
     for (; n < reply->elements && n < sizeof kv / sizeof kv[0]; n++) {
         const struct redisReply *f = reply->element[n];
         kv[n] = f->type == REDIS_REPLY_STRING ? f->str : "";
+        described = described || (n % 2 == 0 && kv[n][0] != '_');
     }
-    if (n > 0) {
+    if (described) {
         if (instrument_from_fields(&l->feed.ins, kv, n / 2, &l->stored, &e) != 0) {
             keyspace_refuse(l, e.text);
             return;
@@ -467,4 +470,26 @@ void keyspace_note_clock(struct lane *l)
     const int rc = redis_cmd(l->app->redis, NULL, NULL, "HSET %s _clock_offset_ms %lld", key,
                              (long long)l->app->clock.offset_ms);
     (void)rc; // the next measurement tells again
+}
+
+static void on_checked(struct redis *r, const struct redisReply *reply, void *arg)
+{
+    struct lane *l = arg;
+    (void)r;
+    if (reply != NULL && reply->type == REDIS_REPLY_INTEGER && reply->integer == 0 && l->written) {
+        log_ev(LOG_ERROR, "keyspace_gone", F_STR("sym", l->feed.ins.name));
+        redis_kick(l->app->redis, "the keyspace was emptied");
+    }
+}
+
+void keyspace_check(struct lane *l, int64_t mono_ms)
+{
+    char key[KEY_MAX];
+    if (!l->written || mono_ms - l->seen_mono_ms < CHECK_MS) {
+        return;
+    }
+    l->seen_mono_ms = mono_ms;
+    key_of(l, "instrument", key);
+    const int rc = redis_cmd(l->app->redis, on_checked, l, "HEXISTS %s schema", key);
+    (void)rc; // asked again soon
 }
