@@ -386,6 +386,15 @@ static int mark_stale(struct candle_series *s, int64_t start_ms, int64_t *stale_
     return 1;
 }
 
+// A bucket behind all others, counted in place from its first trade on.
+static struct bucket *begin_bucket(struct candle_series *s, int64_t start_ms)
+{
+    struct bucket *b = insert(s, start_ms);
+    binvol_clear(&s->vol);
+    s->open_ms = start_ms;
+    return b;
+}
+
 static int add_slow(struct candle_series *s, const struct trade *t, int64_t *stale_bucket)
 {
     int64_t start = t->ts_ms - t->ts_ms % s->tf_ms;
@@ -399,9 +408,7 @@ static int add_slow(struct candle_series *s, const struct trade *t, int64_t *sta
     struct bucket *b = last && last->c.start_ms == start ? last : find(s, start);
     if (b == NULL && (last == NULL || start > last->c.start_ms)) {
         // No candle, so no trade of this bucket was counted before: begin it in place.
-        b = insert(s, start);
-        binvol_clear(&s->vol);
-        s->open_ms = start;
+        b = begin_bucket(s, start);
     }
     if (b && s->open_ms == start) {
         int order = b->c.trades > 0 ? trade_cmp(t, &b->c.last) : 1;
@@ -439,6 +446,71 @@ int candle_series_add(struct candle_series *s, const struct trade *t, int64_t *s
         tape_put(&s->shared->tape, t);
     }
     return count(&b->c, &s->vol, bin_index_of(t->price, s->bin_ticks, s->magic), t);
+}
+
+// ---- runs ---------------------------------------------------------------------------------------
+
+// True when all of the run comes behind what its bucket holds, or the bucket begins with it.
+static bool takes_run(const struct candle_series *s, const struct run *r)
+{
+    int64_t start = r->minute_ms - r->minute_ms % s->tf_ms;
+    const struct bucket *last = newest(s);
+    if (!last || start > last->c.start_ms) {
+        return s->n_stale == 0 || !is_stale(s, start);
+    }
+    int64_t volume;
+    return s->open_ms == start && trade_cmp(&r->v[0], &last->c.last) > 0 &&
+           !__builtin_add_overflow(last->c.buy + last->c.sell, r->qty, &volume);
+}
+
+static void count_run(struct candle_series *s, const struct run *r)
+{
+    int64_t start = r->minute_ms - r->minute_ms % s->tf_ms;
+    struct bucket *b = newest(s);
+    if (s->open_ms != start) {
+        b = begin_bucket(s, start);
+    }
+    changed(s, b);
+    struct candle *c = &b->c;
+    if (c->trades == 0) {
+        c->first = r->v[0];
+        c->open = c->first.price;
+        c->high = r->high;
+        c->low = r->low;
+    }
+    int64_t delta = c->buy - c->sell;
+    c->trades += (int64_t)r->n;
+    c->last = r->v[r->n - 1];
+    c->close = c->last.price;
+    c->high = r->high > c->high ? r->high : c->high;
+    c->low = r->low < c->low ? r->low : c->low;
+    c->min_delta = delta + r->min_delta < c->min_delta ? delta + r->min_delta : c->min_delta;
+    c->max_delta = delta + r->max_delta > c->max_delta ? delta + r->max_delta : c->max_delta;
+    c->buy += r->buy;
+    c->sell += r->qty - r->buy;
+    c->sum_pq += r->sum_pq;
+    for (size_t i = 0; i < r->bins; i++) {
+        binvol_add(&s->vol, r->base + r->touched[i], r->bin[r->touched[i]].volume);
+    }
+    c->poc_bin = s->vol.poc;
+}
+
+bool candle_series_add_run(struct candle_series *owner, const struct run *r)
+{
+    struct shared_tape *shared = owner->shared;
+    bool ok = r->summed && owner->owner && r->bin_ticks == owner->bin_ticks;
+    for (size_t i = 0; ok && i < shared->users; i++) {
+        ok = takes_run(shared->user[i], r);
+    }
+    if (!ok) {
+        return false;
+    }
+    // What the tape drops meanwhile is recomputed first; that changes no answer given above.
+    tape_put_run(&shared->tape, r->v, r->n);
+    for (size_t i = 0; i < shared->users; i++) {
+        count_run(shared->user[i], r);
+    }
+    return true;
 }
 
 // ---- reporting ----------------------------------------------------------------------------------

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "common/base/wide.h"
+#include "common/market/run.h"
 #include "common/market/trade.h"
 
 #define CANDLE_GRACE_MS 250
@@ -59,6 +60,9 @@ typedef void (*candle_cb)(void *arg, enum candle_event ev, const struct candle *
 // newest are nobody's concern: 0.
 int candle_series_add(struct candle_series *s, const struct trade *t,
                       int64_t *stale_bucket) MUST_CHECK;
+// A counted run for the owner of a tape and all series on it at once. True: as if each trade had
+// been given to each of them, with 0 for an answer. False: nothing was done.
+bool candle_series_add_run(struct candle_series *owner, const struct run *r);
 // Recomputes dirty buckets, reports CANDLE_UPDATED for open ones that changed since the last call,
 // CANDLE_REVISED for completed ones, then CANDLE_COMPLETED in order for buckets whose end + 250 ms
 // <= watermark_ms. Call before each write of state. A bucket that comes into being behind one whose

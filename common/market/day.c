@@ -31,6 +31,40 @@ int day_add(struct day *d, const struct trade *t)
     return day_count(d, t);
 }
 
+bool day_add_run(struct day *d, const struct run *r)
+{
+    int64_t volume;
+    if (__builtin_add_overflow(d->buy + d->sell, r->qty, &volume) ||
+        !profile_add_run(d->profile, r)) {
+        return false;
+    }
+    d->sum_q = (u128)(uint64_t)volume;
+    d->sum_pq += r->sum_pq;
+    (void)u256_add(&d->sum_ppq, u256_from(r->sum_ppq));
+    d->buy += r->buy;
+    d->sell += r->qty - r->buy;
+    const struct trade *first = &r->v[0];
+    const struct trade *last = &r->v[r->n - 1];
+    if (d->trades == 0 || trade_cmp(first, &d->first) < 0) {
+        d->first = *first;
+    }
+    if (d->trades == 0 || trade_cmp(last, &d->last) > 0) {
+        d->last = *last;
+    }
+    d->high = r->high > d->high ? r->high : d->high;
+    d->low = d->trades == 0 || r->low < d->low ? r->low : d->low;
+    d->trades += r->n;
+    int64_t in_day = r->minute_ms - d->start_ms;
+    if (in_day < OR_START_MS) {
+        d->pre_buy += r->buy;
+        d->pre_sell += r->qty - r->buy;
+    } else if (in_day < OR_END_MS) {
+        d->or_high = r->high > d->or_high ? r->high : d->or_high;
+        d->or_low = d->or_low == 0 || r->low < d->or_low ? r->low : d->or_low;
+    }
+    return true;
+}
+
 bool day_is_consistent(const struct day *d)
 {
     if (day_is_empty_slot(d)) {

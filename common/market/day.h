@@ -12,6 +12,7 @@
 #include "common/base/wide.h"
 #include "common/market/instrument.h"
 #include "common/market/profile.h"
+#include "common/market/run.h"
 #include "common/market/trade.h"
 
 #define OR_START_MS (INT64_C(8) * 3600000)        // opening range [08:00:00.000,
@@ -42,6 +43,9 @@ static inline bool day_is_empty_slot(const struct day *d)
 // Counts a trade of this day (the caller dedups and picks the day). 0, or ERR_OVERFLOW / ERR_LIMIT
 // with the day unchanged.
 int day_add(struct day *d, const struct trade *t) MUST_CHECK;
+// Counts a summed run of this day, with the same result as trade by trade. False: it could come to
+// a refusal on the way, and nothing was done.
+bool day_add_run(struct day *d, const struct run *r) MUST_CHECK;
 
 // ---- derived values, as text ("" = null) -----------------------------------------------------
 #define NUM_TEXT 64

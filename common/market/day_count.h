@@ -35,7 +35,7 @@ static inline int day_count(struct day *d, const struct trade *t)
         return ERR_OVERFLOW;
     }
     struct profile *p = d->profile;
-    int rc = profile_count(p, bin_index_of(price, p->bin_ticks, p->magic), buy, sell);
+    int rc = profile_count(p, bin_index_of(price, p->bin_ticks, p->magic), buy, sell, 1);
     if (rc) {
         return rc;
     }

@@ -157,6 +157,12 @@ bool idset_has(const struct idset *s, int64_t id)
     return i > 0 && id <= s->span[i - 1].hi;
 }
 
+bool idset_has_any(const struct idset *s, int64_t lo, int64_t hi)
+{
+    size_t i = above(s, hi);
+    return lo <= s->floor || (i > 0 && s->span[i - 1].hi >= lo);
+}
+
 bool idset_remove(struct idset *s, int64_t id, int64_t t_ms)
 {
     size_t i = id <= s->floor ? 0 : above(s, id);

@@ -50,6 +50,8 @@ static inline bool idset_add_next(struct idset *s, int64_t id, int64_t t_ms)
 // Adds lo..hi; returns how many ids were new.
 int64_t idset_add_range(struct idset *s, int64_t lo, int64_t hi, int64_t t_lo, int64_t t_hi);
 bool idset_has(const struct idset *s, int64_t id); // also true at or below the floor
+// True when one of lo..hi is held, or lies at or below the floor.
+bool idset_has_any(const struct idset *s, int64_t lo, int64_t hi);
 // Takes one id out again (a trade dropped before it reached a stream). The time at a new inner
 // edge is t_ms. False when it was not held.
 bool idset_remove(struct idset *s, int64_t id, int64_t t_ms);

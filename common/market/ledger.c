@@ -129,6 +129,21 @@ enum ledger_result ledger_add(struct ledger *l, const struct trade *t)
     return LEDGER_COUNTED;
 }
 
+bool ledger_add_run(struct ledger *l, const struct run *r)
+{
+    const struct trade *first = &r->v[0];
+    const struct trade *last = &r->v[r->n - 1];
+    if (!r->summed || day_is_empty_slot(&l->cur) ||
+        (uint64_t)(r->minute_ms - l->cur.start_ms) >= (uint64_t)MS_PER_DAY ||
+        idset_has_any(&l->held, first->id, last->id) || !day_add_run(&l->cur, r)) {
+        return false;
+    }
+    (void)idset_add_range(&l->held, first->id, last->id, first->ts_ms, last->ts_ms);
+    l->newest_ms = l->cur.last.ts_ms;
+    l->counted += r->n;
+    return true;
+}
+
 void ledger_hold_range(struct ledger *l, int64_t from_id, int64_t to_id, int64_t from_ms,
                        int64_t to_ms)
 {

@@ -10,6 +10,7 @@
 #include "common/market/coverage.h"
 #include "common/market/day.h"
 #include "common/market/idset.h"
+#include "common/market/run.h"
 #include "common/market/trade.h"
 
 enum ledger_result {
@@ -40,6 +41,9 @@ void ledger_clear(struct ledger *l);
 // day rolls: its day becomes current, the calendar day before it previous (an empty slot when
 // nothing of it was counted), whatever else was held is dropped.
 enum ledger_result ledger_add(struct ledger *l, const struct trade *t);
+// A run at once. True: every trade of it is LEDGER_COUNTED. False: nothing was done (it is not of
+// the current day, an id is held already, ...): its trades have to be given one by one.
+bool ledger_add_run(struct ledger *l, const struct run *r);
 // After cur, prev and held were restored from their stored form: derives the rest (newest_ms).
 void ledger_restored(struct ledger *l);
 // A range claimed held by :history kind=trades (after its trades were added one by one).

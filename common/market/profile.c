@@ -5,6 +5,7 @@
 
 #include "common/base/mem.h"
 #include "common/market/profile_page.h"
+#include "common/market/run.h"
 
 static int64_t volume_of(const struct bin *b)
 {
@@ -135,7 +136,21 @@ int profile_add(struct profile *p, int64_t price, int64_t qty, bool is_buy)
         return ERR_OVERFLOW;
     }
     int64_t buy = buy_part(qty, is_buy ? SIDE_BUY : SIDE_SELL);
-    return profile_count(p, index, buy, qty - buy);
+    return profile_count(p, index, buy, qty - buy, 1);
+}
+
+bool profile_add_run(struct profile *p, const struct run *r)
+{
+    // A run is narrower than a page, so it needs two new pages at most.
+    _Static_assert(RUN_BINS <= PAGE_BINS, "the bins of a run lie in two pages");
+    if (r->bin_ticks != p->bin_ticks || p->pages + 2 > PROFILE_MAX_PAGES) {
+        return false;
+    }
+    for (size_t i = 0; i < r->bins; i++) {
+        const struct run_bin *b = &r->bin[r->touched[i]];
+        (void)profile_count(p, r->base + r->touched[i], b->buy, b->volume - b->buy, b->trades);
+    }
+    return true;
 }
 
 static void find_poc(struct profile *p)

@@ -40,6 +40,12 @@ struct profile {
 // The page for a bin index, made when absent; NULL when the bound is reached.
 struct page *profile_page(struct profile *p, int64_t no);
 
+// Counts the bins of a run. False, with nothing done, when they are not of the same width or there
+// might be no room for their pages.
+// No volume overflows: the caller has checked that the volume of the whole day does not.
+struct run;
+bool profile_add_run(struct profile *p, const struct run *r);
+
 // floor(2^64 / d) + 1: for n, d < 2^32 the upper half of n * magic is exactly n / d.
 static inline uint64_t bin_magic(int64_t bin_ticks)
 {
@@ -61,9 +67,10 @@ static inline int64_t buy_part(int64_t qty, uint8_t side)
     return qty & -(int64_t)(side == SIDE_BUY);
 }
 
-// Counts buy or sell lots (one of them 0) into a bin. Their sum with what the bin holds fits: the
+// Counts trades of buy and sell lots into a bin. Their sum with what the bin holds fits: the
 // caller has checked it for the bin, or for the whole day.
-static inline int profile_count(struct profile *p, int64_t index, int64_t buy, int64_t sell)
+static inline int profile_count(struct profile *p, int64_t index, int64_t buy, int64_t sell,
+                                int64_t trades)
 {
     struct page *page = p->last;
     if (__builtin_expect(!page || page->no != index >> PAGE_BITS, 0)) {
@@ -77,10 +84,11 @@ static inline int profile_count(struct profile *p, int64_t index, int64_t buy, i
     b->buy += buy;
     b->sell += sell;
     int64_t volume = b->buy + b->sell;
-    if (__builtin_expect(b->trades++ == 0, 0)) {
+    if (__builtin_expect(b->trades == 0, 0)) {
         page->used[i / 64] |= UINT64_C(1) << (i % 64);
         p->bins++;
     }
+    b->trades += trades;
     page->dirty[i] = 1;
     if (volume > p->poc_volume || (volume == p->poc_volume && index < p->poc)) {
         p->poc = index;

@@ -113,6 +113,26 @@ void tape_put_slow(struct tape *t, const struct trade *trade)
     t->total++;
 }
 
+void tape_put_run(struct tape *t, const struct trade *v, size_t n)
+{
+    struct tape_slot *s = t->cur;
+    size_t done = 0;
+    while (done < n) {
+        s = t->cur;
+        size_t room = s ? s->cap - s->n : 0;
+        if (room == 0 || v[done].ts_ms < s->start_ms ||
+            v[done].ts_ms - s->start_ms >= TAPE_MINUTE_MS || t->total + n > t->max) {
+            tape_put(t, &v[done++]); // a new minute, or the array has to grow
+            continue;
+        }
+        size_t some = n - done < room ? n - done : room;
+        memcpy(s->v + s->n, v + done, some * sizeof *v);
+        s->n += some;
+        t->total += some;
+        done += some;
+    }
+}
+
 static int by_set_order(const void *a, const void *b)
 {
     return trade_cmp(a, b);

@@ -15,7 +15,9 @@
 #include "common/market/trade.h"
 
 #define TAPE_MINUTE_MS INT64_C(60000)
-#define TAPE_SLOTS 32 // minutes; more than TAPE_KEEP_MS + TAPE_ALIGN_MS
+// Minutes: what TAPE_KEEP_MS + TAPE_ALIGN_MS spans, and not many more: the arrays take turns, and
+// what comes back sooner is still in a cache.
+#define TAPE_SLOTS 21
 
 struct tape_slot {
     int64_t start_ms;
@@ -59,5 +61,8 @@ static inline void tape_put(struct tape *t, const struct trade *trade)
     }
     tape_put_slow(t, trade);
 }
+
+// The same for n trades of one minute.
+void tape_put_run(struct tape *t, const struct trade *v, size_t n);
 
 #endif

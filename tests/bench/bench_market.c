@@ -2,7 +2,7 @@
 //
 //   limit       an AVX2 sum over 32-byte records of the same trades: read once, add, nothing else
 //   full state  ledger (dedup, day, profile, coverage ids) and both candle series with their tape,
-//               settled every 4096 trades
+//               settled every 4096 trades; given in runs, and one by one
 //   bins        the ledger alone over a market that spreads over 500 bins, and over 20,000
 //   duplicates  the same trades offered to the ledger a second time, beside the first time
 //
@@ -24,6 +24,7 @@
 #define TRADES 10000000
 #define BIN_TRADES 4000000
 #define ROUNDS 7
+#define SETTLE_EVERY 4096
 #define DAY INT64_C(1795132800000)
 
 struct record { // as small as a trade can be stored without decoding
@@ -69,33 +70,71 @@ static void on_candle(void *arg, enum candle_event ev, const struct candle *c)
     *(int64_t *)arg += (int64_t)ev + c->trades;
 }
 
-static double run_full(const struct instrument *ins, const struct trade *v, size_t n)
-{
+struct state {
     struct ledger l;
-    ledger_init(&l, ins);
-    struct candle_series *m1 = candle_series_new(60000, ins->bin_ticks);
-    struct candle_series *m5 = candle_series_new_on(m1, 300000);
-    int64_t sum = 0;
-    int64_t stale = 0;
-    double start = now();
+    struct candle_series *m1, *m5;
+    int64_t sum, stale;
+    size_t settled; // trades that had been given when it was settled last
+};
+
+static void add_one(struct state *s, const struct trade *t, bool counted)
+{
+    if (counted || ledger_add(&s->l, t) == LEDGER_COUNTED) {
+        s->sum += candle_series_add(s->m1, t, &s->stale);
+        s->sum += candle_series_add(s->m5, t, &s->stale);
+    }
+}
+
+static void settle(struct state *s, size_t given)
+{
+    if (given - s->settled >= SETTLE_EVERY) {
+        s->settled = given;
+        candle_series_settle(s->m1, s->l.newest_ms, on_candle, &s->sum);
+        candle_series_settle(s->m5, s->l.newest_ms, on_candle, &s->sum);
+    }
+}
+
+static void add_each(struct state *s, const struct trade *v, size_t n)
+{
     for (size_t i = 0; i < n; i++) {
-        if (ledger_add(&l, &v[i]) == LEDGER_COUNTED) {
-            sum += candle_series_add(m1, &v[i], &stale);
-            sum += candle_series_add(m5, &v[i], &stale);
-        }
-        if (i % 4096 == 4095) {
-            candle_series_settle(m1, l.newest_ms, on_candle, &sum);
-            candle_series_settle(m5, l.newest_ms, on_candle, &sum);
-        }
+        add_one(s, &v[i], false);
+        settle(s, i + 1);
     }
+}
+
+static void add_runs(struct state *s, const struct trade *v, size_t n)
+{
+    struct run run;
+    run_init(&run, s->l.ins.bin_ticks);
+    for (size_t i = 0; i < n; i += run.n) {
+        run_take(&run, v + i, n - i);
+        bool counted = ledger_add_run(&s->l, &run);
+        if (!counted || !candle_series_add_run(s->m1, &run)) {
+            for (size_t k = 0; k < run.n; k++) {
+                add_one(s, &v[i + k], counted);
+            }
+        }
+        settle(s, i + run.n);
+    }
+}
+
+static double run_full(const struct instrument *ins, const struct trade *v, size_t n,
+                       void (*add)(struct state *s, const struct trade *v, size_t n))
+{
+    struct state s = {0};
+    ledger_init(&s.l, ins);
+    s.m1 = candle_series_new(60000, ins->bin_ticks);
+    s.m5 = candle_series_new_on(s.m1, 300000);
+    double start = now();
+    add(&s, v, n);
     double rate = (double)n / (now() - start) / 1e6;
-    if (l.counted != n || candle_series_count(m1) < 100) {
-        FATAL("%llu of %zu trades counted", (unsigned long long)l.counted, n);
+    if (s.l.counted != n || candle_series_count(s.m1) < 100) {
+        FATAL("%llu of %zu trades counted", (unsigned long long)s.l.counted, n);
     }
-    keep = sum + (int64_t)l.cur.sum_q;
-    candle_series_free(m5);
-    candle_series_free(m1);
-    ledger_release(&l);
+    keep = s.sum + (int64_t)s.l.cur.sum_q;
+    candle_series_free(s.m5);
+    candle_series_free(s.m1);
+    ledger_release(&s.l);
     return rate;
 }
 
@@ -220,22 +259,26 @@ int main(int argc, char **argv)
     }
     double limit[ROUNDS];
     double full[ROUNDS];
+    double each[ROUNDS];
     double few[ROUNDS];
     double many[ROUNDS];
     double twice[ROUNDS];
     for (int r = -1; r < ROUNDS; r++) { // the first round warms up and is overwritten
         int i = r < 0 ? 0 : r;
         limit[i] = run_limit(records, TRADES);
-        full[i] = run_full(&ins, all, TRADES);
+        full[i] = run_full(&ins, all, TRADES, add_runs);
+        each[i] = run_full(&ins, all, TRADES, add_each);
         few[i] = run_ledger(&ins, narrow, BIN_TRADES, 490, NULL);
         many[i] = run_ledger(&ins, wide, BIN_TRADES, 19500, &twice[i]);
     }
     double l = median(limit);
     double f = median(full);
+    double e = median(each);
     double a = median(few);
     double b = median(many);
     double c = median(twice);
     row(out, "market core: full state", f, l, f / l, 0.20);
+    row(out, "market core: full state, one by one", e, l, e / l, 0);
     row(out, "market core: ledger alone", b, l, b / l, 0);
     row(out, "market core: 20k bins against 500", b, a, b / a, 0.90);
     row(out, "market core: duplicate against counted", c, b, c / b, 1.00);

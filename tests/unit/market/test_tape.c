@@ -131,3 +131,43 @@ Test(tape, reset_empties_and_may_begin_earlier)
     cr_expect_eq(tape.total, 2);
     cr_expect_eq(in_minute(0), 1);
 }
+
+static void ignore(void *arg)
+{
+    (void)arg;
+}
+
+Test(tape, keeps_of_a_run_what_it_keeps_of_its_trades)
+{
+    struct tape runs;
+    struct trade v[700];
+    uint64_t x = 1;
+    int64_t minute = 0;
+    int64_t id = 0;
+    tape_init(&runs, ignore, NULL);
+    tape.max = runs.max = 1500;
+    for (int k = 0; k < 400; k++) {
+        x = x * UINT64_C(6364136223846793005) + 1;
+        minute += (int64_t)(x >> 33) % 5 == 0;
+        int64_t in = (x >> 40) % 6 == 0 && minute > 3 ? minute - 3 : minute; // late now and then
+        size_t n = 1 + (size_t)(x >> 48) % 700;
+        for (size_t i = 0; i < n; i++) {
+            v[i] = (struct trade){
+                .ts_ms = T0 + in * MIN + (int64_t)i, .id = ++id, .price = 1, .qty = 1};
+            tape_put(&tape, &v[i]);
+        }
+        tape_put_run(&runs, v, n);
+        cr_assert(runs.total == tape.total && runs.from_ms == tape.from_ms);
+        for (int64_t m = minute > 20 ? minute - 20 : 0; m <= minute; m++) {
+            size_t got;
+            size_t want = in_minute(m);
+            const struct trade *w = tape_minute(&runs, T0 + m * MIN, &got);
+            cr_assert_eq(got, want);
+            for (size_t i = 1; i < got; i++) {
+                cr_assert_leq(trade_cmp(&w[i - 1], &w[i]), 0);
+            }
+        }
+    }
+    cr_assert_gt(drops, 5);
+    tape_release(&runs);
+}
