@@ -255,13 +255,21 @@ static struct serve_scratch *scratch(void)
     return &self->scratch;
 }
 
+static bool put_all(struct mg_connection *conn, struct slice part)
+{
+    return part.n == 0 || mg_write(conn, part.p, part.n) == (int)part.n;
+}
+
 static void send_out(struct mg_connection *conn, struct http_out *out)
 {
     if (out->close) {
         mg_disable_connection_keep_alive(conn);
     }
-    if (mg_write(conn, out->head.p, out->head.n) > 0 && out->tail.n > 0) {
-        (void)mg_write(conn, out->tail.p, out->tail.n);
+    // A client that does not take its answer in time loses the connection: the next answer would
+    // begin in the middle of this one, and each request it sent ahead would hold the thread as
+    // long.
+    if (!put_all(conn, out->head) || !put_all(conn, out->tail)) {
+        mg_disable_connection_keep_alive(conn);
     }
     body_unref(out->hold);
 }

@@ -16,7 +16,7 @@ struct server {
     struct web *web;
 };
 
-static void start(struct server *s)
+static void start_with(struct server *s, int64_t request_timeout_ms)
 {
     struct err e = {0};
     rig_init(&s->rig);
@@ -26,9 +26,14 @@ static void start(struct server *s)
                                         .host = "127.0.0.1",
                                         .threads = THREADS,
                                         .keep_alive_ms = 60000,
-                                        .request_timeout_ms = 60000});
+                                        .request_timeout_ms = request_timeout_ms});
     cr_assert_eq(web_start(s->web, &e), 0, "%s", e.text);
     cr_assert_gt(web_port(s->web), 0);
+}
+
+static void start(struct server *s)
+{
+    start_with(s, 60000);
 }
 
 static void end(struct server *s)
@@ -262,6 +267,34 @@ Test(web, a_connection_in_use_outlives_idle_ones)
         close(fd[i]);
     }
     close(used);
+    end(&s);
+}
+
+static int open_now(const struct server *s)
+{
+    int open = 0, idle = 0;
+    web_load(s->web, &open, &idle);
+    return open;
+}
+
+// It sends requests ahead and never reads: one answer may wait for it, not each of them.
+Test(web, a_client_that_takes_no_answer_is_left_after_one_timeout)
+{
+    struct server s;
+    start_with(&s, 300);
+    int fd = dial(&s);
+    struct timeval patience = {.tv_usec = 100000};
+    cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience), 0);
+    for (size_t sent = 0; sent < (size_t)64 << 20; sent += sizeof PRICE - 1) {
+        if (send(fd, PRICE, sizeof PRICE - 1, MSG_NOSIGNAL) != (ssize_t)(sizeof PRICE - 1)) {
+            break; // both directions are full, or it was left already
+        }
+    }
+    for (int i = 0; i < 100 && open_now(&s) > 0; i++) {
+        usleep(50000);
+    }
+    cr_expect_eq(open_now(&s), 0);
+    close(fd);
     end(&s);
 }
 
