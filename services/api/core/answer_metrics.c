@@ -59,8 +59,8 @@ void still_metrics(const struct ask *a, struct jw *w)
     jw_obj(w);
     put_num(w, "ack_p50", feed_text(s, "ack_us_p50"));
     put_num(w, "ack_p99", feed_text(s, "ack_us_p99"));
-    put_field(w, "strategy_p50", m, "_latency_p50_us");
-    put_field(w, "strategy_p99", m, "_latency_p99_us");
+    int_or_null(w, "strategy_p50", rhash_i64(m, "_latency_p50_us", -1));
+    int_or_null(w, "strategy_p99", rhash_i64(m, "_latency_p99_us", -1));
     jw_end_obj(w);
     int_or_null(w, "events_received", f.events);
     put_ts(w, "last_trade_ts",

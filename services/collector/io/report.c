@@ -42,6 +42,21 @@ static void put_bool(struct jw *w, const struct lane *l, const char *name, bool 
     jw_kbool(w, key, v);
 }
 
+// Null before the first sample: 0 would be the best latency there is.
+static void put_percentile(struct jw *w, const struct lane *l, const char *name,
+                           const struct hist *h, int p)
+{
+    char key[96];
+    int has = 0;
+    const int64_t v = hist_percentile(h, p, &has);
+    str_fmt(key, sizeof key, "%s.%s", l->feed.ins.name, name);
+    if (has) {
+        jw_kint(w, key, v);
+    } else {
+        jw_kraw(w, key, NULL);
+    }
+}
+
 static void lane_health(const struct app *a, const struct lane *l, struct jw *w)
 {
     const struct feed *f = &l->feed;
@@ -61,10 +76,10 @@ static void lane_health(const struct app *a, const struct lane *l, struct jw *w)
     put_bool(w, l, "open", l->outbox.open);
     put_bool(w, l, "silent", l->silence.silent);
     put_int(w, l, "deadline_ms", l->silence.deadline_ms);
-    put_int(w, l, "latency_ms_p50", hist_percentile(&l->latency_ms, 50, NULL));
-    put_int(w, l, "latency_ms_p99", hist_percentile(&l->latency_ms, 99, NULL));
-    put_int(w, l, "ack_us_p50", hist_percentile(&l->ack_us, 50, NULL));
-    put_int(w, l, "ack_us_p99", hist_percentile(&l->ack_us, 99, NULL));
+    put_percentile(w, l, "latency_ms_p50", &l->latency_ms, 50);
+    put_percentile(w, l, "latency_ms_p99", &l->latency_ms, 99);
+    put_percentile(w, l, "ack_us_p50", &l->ack_us, 50);
+    put_percentile(w, l, "ack_us_p99", &l->ack_us, 99);
 }
 
 void report_health(void *arg, struct jw *w)

@@ -183,6 +183,20 @@ Test(answers, rates_are_per_minute_whatever_the_window)
     rig_release(&r);
 }
 
+// strategy writes -1 before the first trade it saw arrive.
+Test(answers, a_latency_that_nobody_measured_is_null)
+{
+    struct rig r;
+    rig_init(&r);
+    struct snap *s = full_snap(&r.ins[0], "0");
+    snap_set_take(s, SEC_METRICS, HASH("_latency_p50_us", "-1", "_latency_p99_us", "-1"));
+    store_publish_take(r.g.store, 0, s);
+    get(&r, "/metrics");
+    cr_expect(json_is_null(at_path(r.json, "latency_us.strategy_p50")), "%s", r.body);
+    cr_expect(json_is_null(at_path(r.json, "latency_us.strategy_p99")));
+    rig_release(&r);
+}
+
 Test(answers, coverage_of_any_day_is_passed_through)
 {
     struct rig r;
