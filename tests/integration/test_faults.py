@@ -286,3 +286,24 @@ class Keyspace(Scenario):
                 self.assertIn("--reset", p.stderr())
                 self.assertEqual(db("XLEN", s.key("trades")), entries)
                 self.assertEqual(db("EXISTS", s.key("history")), 0)
+
+    def test_market_far_above_what_is_stored(self):
+        """A first trade whose id leads by more than any time allows is another market too."""
+        with Stack(label="above") as s:
+            self.play(s, recordings.SYN_TWO, services=())
+            with s.db() as db:
+                self.wait_stored(s, db, recordings.SYN_TWO.trades())
+                self.assertEqual(s.procs["collector"].term(5)[0], 0)
+                s.procs["exchange-sim"].term(5)
+                entries = db("XLEN", s.key("trades"))
+                s.sim("--generate", "--from", int(time.time() * 1000) - 2000, "--speed", "1")
+                tip = db("XREVRANGE", s.key("trades"), "+", "-", "COUNT", "1")[0]
+                # The same trade with a small id, stored a moment ago.
+                db("DEL", s.key("trades"))
+                db("XADD", s.key("trades"), f"{int(time.time() * 1000) - 5000}-7", *tip[1])
+                p = s.collector(wait=False)
+                self.assertEqual(p.wait(20), 1)
+                self.assertIn("--reset", p.stderr())
+                self.assertEqual(db("XLEN", s.key("trades")), 1)
+                self.assertGreater(entries, 1)
+                self.assertEqual(db("EXISTS", s.key("history")), 0)

@@ -87,13 +87,13 @@ static bool units_from_wire(struct feed *f, const struct frame *fr)
     return true;
 }
 
-static bool is_absurd_jump(const struct feed *f, const struct frame *fr)
+bool feed_is_absurd_jump(int64_t from_id, int64_t from_ms, int64_t id, int64_t ts_ms)
 {
-    if (f->newest_id < 0 || fr->id <= f->newest_id) {
+    if (from_id < 0 || id <= from_id) {
         return false;
     }
-    const int64_t ms = fr->trade_ms > f->newest_ms ? fr->trade_ms - f->newest_ms : 0;
-    return fr->id - f->newest_id > FEED_JUMP_IDS + FEED_JUMP_IDS_PER_MS * ms;
+    const int64_t ms = ts_ms > from_ms ? ts_ms - from_ms : 0;
+    return id - from_id > FEED_JUMP_IDS + FEED_JUMP_IDS_PER_MS * ms;
 }
 
 // Before the day in front of the newest trade's: nobody counts it, and it must not take an id that
@@ -126,7 +126,8 @@ static enum refusal check(struct feed *f, const struct frame *fr, int64_t rx_us,
     if (clock->known && fr->trade_ms > rx_us / 1000 + clock->offset_ms + FEED_FUTURE_MS) {
         return REFUSE_FUTURE;
     }
-    if (is_absurd_jump(f, fr)) {
+    // The first frame of all is the fence's to judge: it may be another market than what is stored.
+    if (f->live && feed_is_absurd_jump(f->newest_id, f->newest_ms, fr->id, fr->trade_ms)) {
         return REFUSE_ABSURD;
     }
     if (f->live && is_too_old(f, fr)) {

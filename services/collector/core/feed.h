@@ -22,6 +22,8 @@
 // after it into a late one.
 #define FEED_JUMP_IDS INT64_C(1000000)
 #define FEED_JUMP_IDS_PER_MS INT64_C(100)
+// Does id lead from_id by more than the time between them allows? False for an id at or below it.
+bool feed_is_absurd_jump(int64_t from_id, int64_t from_ms, int64_t id, int64_t ts_ms);
 
 struct feed_opts {
     enum frame_kind subscribed; // FRAME_AGG_TRADE or FRAME_TRADE: their ids are two number ranges

@@ -340,6 +340,16 @@ static void check_fence(struct lane *l)
     if (l->fence != FENCE_WAITING || !l->has_first || !l->loaded) {
         return;
     }
+    if (feed_is_absurd_jump(l->tip_id, l->tip_ms, l->first_id, l->first_ms)) {
+        char why[200];
+        str_fmt(why, sizeof why,
+                "the first trade (id %lld at %lld) is too far above the newest stored one (id %lld "
+                "at %lld) for the time between them: another market",
+                (long long)l->first_id, (long long)l->first_ms, (long long)l->tip_id,
+                (long long)l->tip_ms);
+        keyspace_refuse(l, why);
+        return;
+    }
     if (l->first_id > l->tip_id && l->first_ms + BACKSTEP_MS >= l->tip_ms) {
         l->fence = FENCE_PASSED;
         return;
