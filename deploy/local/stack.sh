@@ -193,15 +193,51 @@ has_printed() {
     [ -n "$(printed "$1" "$2")" ]
 }
 
-redis_cli=()
-if [ "$MODE" = run ] && [ -n "${REDIS_URL:-}" ]; then
-    case $REDIS_URL in
+# Percent-decoding, as the services do it.
+decoded() { # text
+    local text=${1//\\/\\\\}
+    printf '%b' "${text//%/\\x}"
+}
+
+# redis-cli for a REDIS_URL. Command lines are everybody's to read and this one is shown as a hint,
+# so the password goes through the environment.
+redis_cli_of() { # url
+    local rest=$1 who='' db=''
+    case $rest in
         unix://*)
-            path=${REDIS_URL#unix://}
-            redis_cli=(redis-cli -s "${path%%\?*}")
+            rest=${rest#unix://}
+            case $rest in *\?db=*) db=${rest##*\?db=} rest=${rest%\?db=*} ;; esac
+            case $rest in /*) ;; *@/*) who=${rest%%@/*} rest=/${rest#*@/} ;; esac
+            redis_cli=(redis-cli -s "$(decoded "$rest")")
             ;;
-        *) redis_cli=(redis-cli -u "$REDIS_URL") ;;
+        *)
+            rest=${rest#redis://}
+            case $rest in */*) db=${rest##*/} rest=${rest%/*} ;; esac
+            case $rest in *@*) who=${rest%@*} rest=${rest##*@} ;; esac
+            if [[ $rest =~ ^(.*):([0-9]+)$ ]]; then
+                redis_cli=(redis-cli -h "${BASH_REMATCH[1]}" -p "${BASH_REMATCH[2]}")
+            else
+                redis_cli=(redis-cli -h "$rest")
+            fi
+            ;;
     esac
+    [ -n "$db" ] && redis_cli+=(-n "$db")
+    case $who in
+        *:*)
+            [ -n "${who%%:*}" ] && redis_cli+=(--user "$(decoded "${who%%:*}")")
+            REDISCLI_AUTH=$(decoded "${who#*:}")
+            export REDISCLI_AUTH
+            ;;
+    esac
+}
+
+redis_cli=()
+if [ "$MODE" = run ] && [ -n "${REDIS_URL:-}${REDIS_URL_FILE:-}" ]; then
+    if [ -n "${REDIS_URL:-}" ]; then
+        redis_cli_of "$REDIS_URL"
+    else
+        redis_cli_of "$(cat "$REDIS_URL_FILE")"
+    fi
 else
     command -v redis-server >/dev/null || die "redis-server is missing: run \`make deps\`"
     socket=$RUN_DIR/redis.sock
@@ -213,6 +249,7 @@ else
     redis_cli=(redis-cli -s "$socket")
     await redis 30 "${redis_cli[@]}" ping
     export REDIS_URL=unix://$socket
+    unset REDIS_URL_FILE
 fi
 
 if [ "$MODE" = demo ]; then

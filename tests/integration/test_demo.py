@@ -104,3 +104,48 @@ class Demo(unittest.TestCase):
             self.assertEqual(done.returncode, 1)
             self.assertIn(f"port {port} (BACKEND_PORT) is taken", done.stderr)
             self.assertIn("BACKEND_PORT=", done.stderr)
+
+
+class Run(unittest.TestCase):
+    """`make run` with somebody else's Redis; the venue is a port where nobody listens."""
+
+    def check(self, folder, port, **redis_env):
+        base = {k: os.environ[k] for k in ("PATH", "HOME") if k in os.environ}
+        base.update({name: "0" for name in PORTS}, STACK_DIR=folder, BIN=str(BIN),
+                    BINANCE_WS_BASE_URL="ws://127.0.0.1:1",
+                    BINANCE_REST_BASE_URL="http://127.0.0.1:1", STACK_SECONDS="2", **redis_env)
+        p = subprocess.Popen([str(SCRIPT), "run"], env=base, stdin=subprocess.DEVNULL, text=True,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        try:
+            out, _ = p.communicate(timeout=60 * PATIENCE)
+        finally:
+            if p.poll() is None:
+                p.terminate()
+                p.wait(40)
+        self.assertEqual(p.returncode, 0, out)
+        self.assertIn(f"redis-cli -h 127.0.0.1 -p {port} -n 3 --user bot hmget", out)
+        self.assertIn("waiting for the first trade", out)
+        return out
+
+    def test_the_password_of_redis_is_never_shown(self):
+        with tempfile.TemporaryDirectory(prefix="bc4-run-") as folder:
+            with socket.create_server(("127.0.0.1", 0)) as probe:
+                port = probe.getsockname()[1]
+            conf = os.path.join(folder, "conf")
+            with open(conf, "w", encoding="utf-8") as f:
+                f.write(f"bind 127.0.0.1\nport {port}\ndir {folder}\nsave \"\"\n"
+                        "user bot on >p%s@ss ~* &* +@all\n")
+            redis = subprocess.Popen(["redis-server", conf], stdin=subprocess.DEVNULL,
+                                     stdout=subprocess.DEVNULL)
+            try:
+                url = f"redis://bot:p%25s%40ss@127.0.0.1:{port}/3"
+                file = os.path.join(folder, "url")
+                with open(file, "w", encoding="utf-8") as f:
+                    f.write(url + "\n")
+                for env in ({"REDIS_URL": url}, {"REDIS_URL_FILE": file}):
+                    out = self.check(folder, port, **env)
+                    self.assertNotIn("p%25s", out)
+                    self.assertNotIn("p%s@ss", out)
+            finally:
+                redis.terminate()
+                redis.wait(10)
