@@ -5,11 +5,9 @@
 #include "common/market/profile_page.h"
 
 // Numbers of a run are below these, so that no sum of a run can overflow: its quantity stays below
-// 2^58 lots, its sum(p*p*q) below 2^122.
+// 2^59 lots, its sum(p*p*q) below 2^123.
 #define PRICE_MAX INT64_C(0xFFFFFFFF)
 #define QTY_BITS 48
-
-_Static_assert(RUN_MAX <= RUN_BINS, "touched[] has room for a bin per trade");
 
 void run_init(struct run *r, int64_t bin_ticks)
 {
@@ -74,7 +72,7 @@ static size_t count_bins(struct run *r, const struct trade *v, size_t n)
         ts = t->ts_ms;
         struct run_bin *b = &r->bin[k];
         int64_t buy = buy_part(t->qty, t->side);
-        r->touched[bins] = (uint16_t)k;
+        r->touched[bins] = (uint16_t)k; // counts only if it is new
         bins += b->trades++ == 0;
         b->buy += buy;
         b->volume += t->qty;

@@ -464,3 +464,18 @@ Test(run, of_another_bin_width_is_left_to_the_functions_for_one_trade)
     cr_expect_eq(e.ledger.cur.trades, 1);
     engine_release(&e);
 }
+
+Test(run, may_touch_every_bin_there_is)
+{
+    static struct trade v[RUN_MAX];
+    static struct run run;
+    run_init(&run, BIN);
+    for (int64_t i = 0; i < RUN_MAX; i++) {
+        v[i] = plain(DAY0, i);
+        v[i].price += (i == 0 ? 0 : i % RUN_BINS - RUN_BINS / 2) * BIN;
+    }
+    run_take(&run, v, RUN_MAX);
+    cr_expect(run.summed && run.n == RUN_MAX && run.bins == RUN_BINS && run.qty == 5 * RUN_MAX);
+    run_take(&run, v, 1);
+    cr_expect(run.n == 1 && run.bins == 1 && run.qty == 5 && run.high == run.low);
+}
