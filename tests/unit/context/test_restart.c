@@ -46,7 +46,12 @@ static bool settled(struct with_redis *w)
             return false;
         }
     }
-    return with_redis_text(w, "HGET " FILL_KEY "context _stale")[0] == '\0';
+    // Coverage of many spans is written less often than the rest: it has to be of the newest trade.
+    char day[32], newest[64];
+    snprintf(day, sizeof day, "%s", with_redis_text(w, "HGET " FILL_KEY "context day"));
+    snprintf(newest, sizeof newest, "\"judged_to_ms\":%s,",
+             with_redis_text(w, "HGET " FILL_KEY "context price_ts_ms"));
+    return strstr(with_redis_text(w, "HGET " FILL_KEY "coverage %s", day), newest) != NULL;
 }
 
 static char *final_state(struct with_redis *w)
