@@ -309,9 +309,9 @@ printf '  Logs      %s/log/*.log\n  Ctrl-C ends everything.\n\n' "${RUN_DIR#"$PW
 
 # ---- one line a second ---------------------------------------------------------------------------
 
-health() { # the api's /health, without needing a client program
+ask() { # path: the api's answer, without needing a client program
     exec 3<>"/dev/tcp/127.0.0.1/$BACKEND_PORT" || return 1
-    printf 'GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n' >&3
+    printf 'GET %s HTTP/1.0\r\nHost: localhost\r\n\r\n' "$1" >&3
     timeout 2 cat <&3
     exec 3>&-
 }
@@ -342,11 +342,12 @@ summary() {
     local v answer simulated clock
     mapfile -t v < <(timeout 5 "${redis_cli[@]}" hmget "${key}context" simulated price_ts_ms price vwap poc \
         vah val cumulative_delta trades 2>/dev/null)
-    answer=$(health 2>/dev/null)
     if [ -z "${v[1]:-}" ]; then
-        echo " waiting for the first trade of $instrument"
+        answer=$(ask /ready 2>/dev/null)
+        echo " waiting for the first trade of $instrument ($(field status))"
         return
     fi
+    answer=$(ask /health 2>/dev/null)
     simulated="          "
     [ "${v[0]}" = 1 ] && simulated=" SIMULATED"
     TZ=UTC printf -v clock '%(%F %T)T' "$((v[1] / 1000))"
