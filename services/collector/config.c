@@ -73,6 +73,30 @@ static const struct opt rows[] = {
      .unit = "s", .text = "How often the venue's clock is measured."},
     {"COLLECTOR_DRAIN_MS", NULL, OPT_INT, F(drain_ms), .min = 100, .max = 60000, .def = "2000",
      .unit = "ms", .text = "Longest time to flush the queue after SIGTERM."},
+    {"REPAIR_ENABLED", NULL, OPT_BOOL, F(repair), .def = "true",
+     .text = "Fetch missed trades by their ids from the venue's REST."},
+    {"REPAIR_MAX_PENDING", NULL, OPT_INT, F(repair_max), .min = 1, .max = 100000, .def = "1000",
+     .unit = "holes", .text = "Holes of one instrument to be repaired; the newest are kept."},
+    {"REPAIR_DELAY_MS", NULL, OPT_INT, F(repair_delay_ms), .min = 0, .max = 60000, .def = "500",
+     .unit = "ms", .text = "Pause before a hole is asked for: late frames may fill it meanwhile."},
+    {"REPAIR_TRIES", NULL, OPT_INT, F(repair_tries), .min = 1, .max = 1000, .def = "10",
+     .unit = "tries", .text = "Failed or wrong answers after which a hole is marked lost."},
+    {"REPAIR_RETRY_MS", NULL, OPT_INT, F(repair_retry_ms), .min = 10, .max = 60000, .def = "1000",
+     .unit = "ms", .text = "Pause after the first of them; doubles up to a minute."},
+    {"REPAIR_REACH_HOURS", NULL, OPT_INT, F(repair_reach_h), .min = 1, .max = 8760, .def = "48",
+     .unit = "h", .text = "How far back the venue's REST answers; older holes are marked lost."},
+    {"REPAIR_MAX_BYTES", NULL, OPT_INT, F(data_bytes), .min = 262144, .max = 1073741824,
+     .def = "8388608", .unit = "bytes",
+     .text = "Most memory of one instrument for repaired trades in queue and resend ring."},
+    {"BUDGET_SCOPE", NULL, OPT_STR, F(budget_scope), .def = "default",
+     .text = "Name of the egress address: all processes behind one address share its budget."},
+    {"WEIGHT_LIMIT", NULL, OPT_INT, F(weight_limit), .min = 1, .max = 1000000000, .def = "2400",
+     .unit = "weight", .text = "Request weight a minute while exchangeInfo has not told it."},
+    {"WEIGHT_SHARE_SNAPSHOT", NULL, OPT_INT, F(share_snapshot_pct), .min = 1, .max = 100,
+     .def = "90", .unit = "%",
+     .text = "Part of it that may be used up by anything; the rest is for safety."},
+    {"WEIGHT_SHARE_REPAIR", NULL, OPT_INT, F(share_repair_pct), .min = 1, .max = 100, .def = "70",
+     .unit = "%", .text = "Part of it beyond which gap repair does not go."},
     {"COLLECTOR_RESET", "--reset", OPT_BOOL, F(reset), .def = "false",
      .text = "Delete every key of the instruments, then leave."},
     {"DEPTH_INTERVAL_MS", NULL, OPT_OLD,
@@ -173,6 +197,16 @@ int config_check(void *values, struct err *e)
     if (strcmp(c->data_source, "binance_ws") != 0) {
         return err_set(e, ERR_RANGE, "DATA_SOURCE: '%s' is not in this build; it offers binance_ws",
                        c->data_source);
+    }
+    if (c->share_repair_pct > c->share_snapshot_pct) {
+        return err_set(e, ERR_RANGE, "WEIGHT_SHARE_REPAIR: %lld is more than WEIGHT_SHARE_SNAPSHOT",
+                       (long long)c->share_repair_pct);
+    }
+    if (c->budget_scope[strspn(c->budget_scope, "abcdefghijklmnopqrstuvwxyz"
+                                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")] != 0 ||
+        c->budget_scope[0] == '\0') {
+        return err_set(e, ERR_SYNTAX, "BUDGET_SCOPE: '%s' is not made of letters, digits and _.-",
+                       c->budget_scope);
     }
     if (c->reconnect_max_ms < c->reconnect_min_ms) {
         return err_set(e, ERR_RANGE, "RECONNECT_MAX_MS: %lld is less than RECONNECT_MIN_MS",

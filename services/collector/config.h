@@ -19,7 +19,10 @@ struct config {
     int64_t api_timeout_s, max_queue, ring_sec, ring_max, retention_h, frame_bytes, batch;
     int64_t silence_ms, reconnect_min_ms, reconnect_max_ms, window_min, clock_check_s;
     int64_t trim_ms, trim_entries, drain_ms;
-    bool reset;
+    char budget_scope[64];
+    int64_t weight_limit, share_snapshot_pct, share_repair_pct;
+    int64_t repair_max, repair_delay_ms, repair_tries, repair_retry_ms, repair_reach_h, data_bytes;
+    bool repair, reset;
 
     // Made by config_check():
     struct redis_url redis;

@@ -91,7 +91,7 @@ class Faults(Scenario):
         rec = recordings.DENSE
         trades = rec.trades()
         with Stack(label="hang") as s:
-            self.play(s, rec, seconds=12, MAX_QUEUE=200)
+            self.play(s, rec, seconds=12, MAX_QUEUE=200, REPAIR_ENABLED="false")
             with s.db() as db:
                 wait_for(lambda: db("XLEN", s.key("trades")) > 500, 30, "some trades")
                 s.procs["redis"].signal(signal.SIGSTOP)

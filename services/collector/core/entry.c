@@ -143,10 +143,10 @@ size_t entry_history_lookup(const struct entry_keys *k, int64_t ms, int64_t seq,
     return range_of_one(k->history_lookup, k->history_lookup_n, ms, seq, out);
 }
 
-size_t entry_history(const struct entry_keys *k, const struct history *h, char out[ENTRY_MAX])
+static size_t put_history(const struct entry_keys *k, const struct history *h, size_t data_n,
+                          char *out)
 {
     const char *kind = history_kind_name(h->kind);
-    const size_t data_n = h->data.n <= 200 ? h->data.n : 0;
     char *p = put(out, k->history_xadd, k->history_xadd_n);
     p = PUT(p, "$1\r\n*\r\n$4\r\nkind\r\n");
     p = put_bulk(p, kind, strlen(kind));
@@ -167,4 +167,19 @@ size_t entry_history(const struct entry_keys *k, const struct history *h, char o
     p = PUT(p, "$4\r\ndata\r\n");
     p = put_long_bulk(p, data_n > 0 ? h->data.p : "", data_n);
     return (size_t)(p - out);
+}
+
+size_t entry_history(const struct entry_keys *k, const struct history *h, char out[ENTRY_MAX])
+{
+    return put_history(k, h, h->data.n <= 200 ? h->data.n : 0, out);
+}
+
+size_t entry_history_long(const struct entry_keys *k, const struct history *h, char *out,
+                          size_t size)
+{
+    char small[ENTRY_MAX];
+    char digits[24];
+    const size_t empty = put_history(k, h, 0, small);
+    const size_t need = empty + h->data.n + fmt_u64(digits, h->data.n) - 1;
+    return need <= size ? put_history(k, h, h->data.n, out) : need;
 }

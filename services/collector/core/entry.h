@@ -28,6 +28,9 @@ size_t entry_trade(const struct entry_keys *k, int64_t ts_ms, int64_t id, struct
 size_t entry_lookup(const struct entry_keys *k, int64_t ts_ms, int64_t id, char out[ENTRY_MAX]);
 // XADD :history * ...; h->data of at most 200 bytes.
 size_t entry_history(const struct entry_keys *k, const struct history *h, char out[ENTRY_MAX]);
+// The same with data of any length: bytes needed, and the command in out when they are <= size.
+size_t entry_history_long(const struct entry_keys *k, const struct history *h, char *out,
+                          size_t size);
 // XRANGE :history <ms>-<seq> <ms>-<seq>
 size_t entry_history_lookup(const struct entry_keys *k, int64_t ms, int64_t seq,
                             char out[ENTRY_MAX]);

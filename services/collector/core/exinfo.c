@@ -95,3 +95,27 @@ int exinfo_server_time(const char *body, size_t n, int64_t *ms, struct err *e)
     json_decref(root);
     return rc;
 }
+
+static bool says(const json_t *o, const char *key, const char *value)
+{
+    const char *s = json_string_value(json_object_get(o, key));
+    return s != NULL && strcmp(s, value) == 0;
+}
+
+int64_t exinfo_weight_limit(const char *body, size_t n)
+{
+    size_t i;
+    json_t *row;
+    int64_t limit = 0;
+    json_t *root = json_parse(body, n, NULL);
+    json_array_foreach(json_object_get(root, "rateLimits"), i, row)
+    {
+        const int64_t v = json_integer_value(json_object_get(row, "limit"));
+        if (says(row, "rateLimitType", "REQUEST_WEIGHT") && says(row, "interval", "MINUTE") &&
+            json_integer_value(json_object_get(row, "intervalNum")) == 1 && v > 0) {
+            limit = v;
+        }
+    }
+    json_decref(root);
+    return limit;
+}

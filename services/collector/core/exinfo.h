@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/base/err.h"
 #include "common/market/instrument.h"
@@ -20,6 +21,9 @@ struct exinfo {
 // usable tickSize.
 int exinfo_find(const char *body, size_t n, struct instrument *ins, struct exinfo *out,
                 struct err *e) MUST_CHECK;
+
+// The request weight a minute that its rateLimits tell; 0 when they do not.
+int64_t exinfo_weight_limit(const char *body, size_t n);
 
 // {"serverTime":1712070234881} of /time.
 int exinfo_server_time(const char *body, size_t n, int64_t *ms, struct err *e) MUST_CHECK;

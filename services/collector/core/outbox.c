@@ -6,7 +6,7 @@
 #include "common/base/buf.h"
 #include "common/base/mem.h"
 
-enum item_kind { ITEM_TRADE, ITEM_GAP, ITEM_EXCLUDED };
+enum item_kind { ITEM_TRADE, ITEM_GAP, ITEM_EXCLUDED, ITEM_DATA };
 enum item_state { WANT_SEND, SENT, WANT_LOOKUP, LOOKING, STORED };
 
 #define TEXT_MAX 24
@@ -27,6 +27,11 @@ struct outbox_item {
             int64_t to_ms, to_id;
             char reason[40];
         } range;
+        struct {
+            int64_t to_ms, to_id; // as in `range`
+            char *command;        // owned
+            size_t n;
+        } data;
     } u;
     int64_t entry_ms, entry_seq; // id given by :history
     int64_t stored_at_ms;        // monotonic
@@ -56,8 +61,20 @@ void outbox_init(struct outbox *b, const struct instrument *ins, const struct ou
     idset_init(&b->lost, LOST_SPANS);
 }
 
+static void free_data(struct outbox *b, struct outbox_item *it)
+{
+    if (it->kind == ITEM_DATA) {
+        b->data_bytes -= it->u.data.n;
+        free(it->u.data.command);
+        it->u.data.command = NULL;
+    }
+}
+
 void outbox_release(struct outbox *b)
 {
+    for (uint64_t seq = b->base; seq < b->tail; seq++) {
+        free_data(b, at(b, seq));
+    }
     free(b->item);
     free(b->flight);
     idset_release(&b->lost);
@@ -84,6 +101,7 @@ static bool forget_oldest(struct outbox *b)
     if (b->base == b->tail || at(b, b->base)->state != STORED) {
         return false;
     }
+    free_data(b, at(b, b->base));
     b->base++;
     if (b->done < b->base) {
         b->done = b->base;
@@ -133,6 +151,9 @@ static bool add_range(struct outbox *b, enum item_kind kind, const struct id_spa
     it->u.range.to_id = r->hi;
     it->u.range.to_ms = r->t_hi;
     str_fmt(it->u.range.reason, sizeof it->u.range.reason, "%s%s", prefix, reason);
+    if (kind == ITEM_GAP && b->o.on_gap != NULL) {
+        b->o.on_gap(b->o.arg, r->lo, r->hi, r->t_lo, r->t_hi);
+    }
     return true;
 }
 
@@ -204,6 +225,33 @@ bool outbox_add_excluded(struct outbox *b, int64_t id, int64_t ts_ms, const char
         return false;
     }
     return add_range(b, ITEM_EXCLUDED, &r, "excluded:", exec);
+}
+
+bool outbox_has_room(const struct outbox *b, size_t bytes)
+{
+    return !b->dropping && b->fresh < b->o.max_queue &&
+           b->data_bytes + bytes <= b->o.max_data_bytes;
+}
+
+bool outbox_add_history(struct outbox *b, const struct history *h)
+{
+    const size_t n = entry_history_long(&b->keys, h, NULL, 0);
+    if (!outbox_has_room(b, n)) {
+        return false;
+    }
+    struct outbox_item *it = append(b, ITEM_DATA);
+    if (it == NULL) {
+        return false;
+    }
+    it->id = h->from_id;
+    it->ts_ms = h->from_ms;
+    it->u.data.to_id = h->to_id;
+    it->u.data.to_ms = h->to_ms;
+    it->u.data.command = xcalloc(n, 1);
+    it->u.data.n = n;
+    (void)entry_history_long(&b->keys, h, it->u.data.command, n);
+    b->data_bytes += n;
+    return true;
 }
 
 void outbox_tick(struct outbox *b, int64_t mono_ms)
@@ -338,9 +386,10 @@ static size_t format_history(const struct outbox *b, struct outbox_item *it, cha
     return n;
 }
 
-static size_t format(const struct outbox *b, struct outbox_item *it, enum outbox_op *op,
+static size_t format(struct outbox *b, struct outbox_item *it, enum outbox_op *op,
                      char out[ENTRY_MAX])
 {
+    b->command = out;
     const bool to_history = it->late || it->kind != ITEM_TRADE;
     if (it->state == WANT_LOOKUP) {
         it->state = LOOKING;
@@ -352,6 +401,11 @@ static size_t format(const struct outbox *b, struct outbox_item *it, enum outbox
         return entry_lookup(&b->keys, it->ts_ms, it->id, out);
     }
     it->state = SENT;
+    if (it->kind == ITEM_DATA) {
+        *op = OP_HISTORY;
+        b->command = it->u.data.command;
+        return it->u.data.n;
+    }
     if (to_history) {
         *op = OP_HISTORY;
         return format_history(b, it, out);

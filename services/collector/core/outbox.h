@@ -20,6 +20,9 @@
 // away" puts the item back where it was. After a reconnect every STORED item of the ring is looked
 // up again before anything new is sent, and sent once more when Redis lost it.
 //
+// Entries that carry data (what a repair brought) are kept as whole commands in memory of their
+// own, `max_data_bytes` of it for queue and ring together.
+//
 // Bounds: `max_queue` items that were never stored, `ring_max` stored ones. A trade that does not
 // fit is remembered as an id range and becomes a `gap` entry as soon as half the queue is free; in
 // between nothing is accepted, so that the ranges stay whole.
@@ -37,6 +40,10 @@ struct outbox_opts {
     size_t ring_max;
     int64_t ring_ms;
     size_t batch; // commands per batch; two batches are in flight at most
+    size_t max_data_bytes;
+    // A gap was declared, by whomever. May be NULL; must not call back into the outbox.
+    void (*on_gap)(void *arg, int64_t from_id, int64_t to_id, int64_t from_ms, int64_t to_ms);
+    void *arg;
 };
 
 enum outbox_op { OP_TRADE, OP_LOOKUP, OP_HISTORY, OP_HISTORY_LOOKUP };
@@ -76,6 +83,8 @@ struct outbox {
     size_t verifying;  // stored items to be looked up after a reconnect
     struct idset lost; // dropped ids not declared yet
     bool dropping;
+    size_t data_bytes;   // of the entries with data
+    const char *command; // what outbox_next() gave last: its `out`, or an item's own memory
     // counters
     uint64_t stored, copies, late, resent, dropped, gaps_declared, away;
     // newest entry known to be on each stream: what trimming counts from. -1 = unknown
@@ -94,6 +103,10 @@ void outbox_add_gap(struct outbox *b, int64_t from_id, int64_t to_id, int64_t fr
                     int64_t to_ms, const char *reason);
 // An id that was received and does not count. False when it did not fit.
 bool outbox_add_excluded(struct outbox *b, int64_t id, int64_t ts_ms, const char *exec);
+// An entry with data, or a `lost` one. False when there is no room: nothing was kept.
+bool outbox_add_history(struct outbox *b, const struct history *h);
+// May an entry of so many bytes be added?
+bool outbox_has_room(const struct outbox *b, size_t bytes);
 // Turns dropped ids into gap entries once there is room; `force`: now, whatever the fill (drain).
 void outbox_settle(struct outbox *b, bool force);
 // Forgets stored items older than the ring, while the link is up. Call about every second.
@@ -110,7 +123,8 @@ void outbox_close(struct outbox *b);
 bool outbox_wants(struct outbox *b, int64_t mono_ms);
 // Begins a batch (outbox_wants() was true); outbox_next() follows until it returns 0.
 void outbox_begin(struct outbox *b, int64_t now_us);
-// The next command of the batch into out: its length, or 0 when the batch is complete.
+// The next command of the batch: its length, or 0 when the batch is complete. Its bytes are at
+// b->command: in out, or in the item's own memory when it carries data.
 size_t outbox_next(struct outbox *b, char out[ENTRY_MAX]);
 // The command that outbox_next() gave could not be sent after all; ends the batch.
 void outbox_unsend(struct outbox *b);

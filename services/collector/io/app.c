@@ -9,6 +9,7 @@
 #define TICK_MS 1000
 #define FEED_SPANS 1024
 #define CLAIM_SPANS 4096
+#define REPAIR_RETRY_MAX_MS 60000
 
 // ---- Redis link --------------------------------------------------------------------------------
 
@@ -97,6 +98,7 @@ static void on_tick(void *arg)
         keyspace_trim(l, mono_ms);
         keyspace_check(l, mono_ms);
     }
+    repairer_kick(a->repairer);
     if (!a->draining) {
         socket_tick(a->socket, mono_ms);
     }
@@ -113,6 +115,7 @@ void app_drain(void *arg)
     struct app *a = arg;
     a->draining = true;
     socket_stop(a->socket);
+    repairer_stop(a->repairer);
     for (size_t i = 0; i < a->n; i++) {
         outbox_settle(&a->lane[i].outbox, true);
     }
@@ -131,11 +134,21 @@ static void lane_init(struct app *a, struct lane *l, const struct instrument *in
     const struct outbox_opts outbox = {.max_queue = (size_t)c->max_queue,
                                        .ring_max = (size_t)c->ring_max,
                                        .ring_ms = c->ring_sec * 1000,
-                                       .batch = (size_t)c->batch};
+                                       .batch = (size_t)c->batch,
+                                       .max_data_bytes = (size_t)c->data_bytes,
+                                       .on_gap = repairer_on_gap,
+                                       .arg = l};
+    const struct repair_opts repair = {.max_holes = (size_t)c->repair_max,
+                                       .delay_ms = c->repair_delay_ms,
+                                       .retry_min_ms = c->repair_retry_ms,
+                                       .retry_max_ms = REPAIR_RETRY_MAX_MS,
+                                       .max_tries = (int)c->repair_tries,
+                                       .reach_ms = c->repair_reach_h * 3600000};
     l->app = a;
     l->trimmed_mono_ms = loop_mono_ms(a->loop);
     feed_init(&l->feed, ins, &feed);
     outbox_init(&l->outbox, ins, &outbox);
+    repair_init(&l->repair, &repair);
     silence_init(&l->silence, c->silence_ms);
     hist_init(&l->ack_us, loop_mono_ms(a->loop));
     hist_init(&l->latency_ms, loop_mono_ms(a->loop));
@@ -174,6 +187,16 @@ int app_start(struct app *a, const struct config *cfg, struct loop *loop, struct
     if (!cfg->reset) {
         service_set_redis(s, a->redis);
     }
+    const struct budget_opts budget = {.loop = loop,
+                                       .redis = a->redis,
+                                       .venue = VENUE_BINANCE,
+                                       .scope = cfg->budget_scope,
+                                       .limit = cfg->weight_limit,
+                                       .share_pct = {[BUDGET_SNAPSHOT] = cfg->share_snapshot_pct,
+                                                     [BUDGET_REPAIR] = cfg->share_repair_pct,
+                                                     [BUDGET_BACKFILL] = cfg->share_repair_pct}};
+    a->budget = budget_new(&budget);
+    a->repairer = repairer_new(a);
     timer_every(a->tick, TICK_MS);
     return 0;
 }
@@ -182,15 +205,18 @@ void app_stop(struct app *a)
 {
     socket_free(a->socket);
     venue_free(a->venue);
+    repairer_free(a->repairer);
     if (a->redis != NULL) {
         service_set_redis(a->service, NULL);
         redis_free(a->redis);
     }
+    budget_free(a->budget);
     timer_free(a->tick);
     timer_free(a->pump);
     for (size_t i = 0; i < a->n; i++) {
         feed_release(&a->lane[i].feed);
         outbox_release(&a->lane[i].outbox);
+        repair_release(&a->lane[i].repair);
         idset_release(&a->lane[i].claims);
         idset_release(&a->lane[i].on_stream);
     }

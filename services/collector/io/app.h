@@ -14,6 +14,7 @@
 
 #include "common/base/err.h"
 #include "common/base/json.h"
+#include "common/io/budget.h"
 #include "common/io/http.h"
 #include "common/io/loop.h"
 #include "common/io/redis.h"
@@ -25,6 +26,7 @@
 #include "services/collector/core/feed.h"
 #include "services/collector/core/hist.h"
 #include "services/collector/core/outbox.h"
+#include "services/collector/core/repair.h"
 #include "services/collector/core/silence.h"
 #include "services/collector/core/vclock.h"
 
@@ -41,6 +43,7 @@ struct lane {
     struct app *app;
     struct feed feed;
     struct outbox outbox;
+    struct repair repair;
     struct silence silence;
     struct hist ack_us, latency_ms;
 
@@ -73,6 +76,7 @@ struct lane {
 
 struct venue_rest;    // io/venue.c: exchangeInfo and the clock
 struct market_socket; // io/socket.c: the WebSocket
+struct repairer;      // io/repair.c: REST requests for what was missed
 
 struct app {
     const struct config *cfg;
@@ -81,6 +85,8 @@ struct app {
     struct redis *redis;
     struct venue_rest *venue;
     struct market_socket *socket;
+    struct budget *budget;
+    struct repairer *repairer; // NULL when switched off
     struct timer *tick, *pump;
     struct lane *lane; // cfg->n
     size_t n;
@@ -139,6 +145,15 @@ void socket_tick(struct market_socket *s, int64_t mono_ms);
 bool socket_is_open(const struct market_socket *s);
 // Reads on when the queues allow it. Called when Redis answered.
 void socket_relieve(struct market_socket *s);
+
+// ---- io/repair.c ----
+// NULL when repair is switched off or impossible.
+struct repairer *repairer_new(struct app *a);
+void repairer_free(struct repairer *p);
+// Sends the next request when one is due and allowed. Call about every second and on changes.
+void repairer_kick(struct repairer *p);
+void repairer_stop(struct repairer *p); // for good
+void repairer_on_gap(void *arg, int64_t from_id, int64_t to_id, int64_t from_ms, int64_t to_ms);
 
 // ---- io/report.c ----
 void report_health(void *arg, struct jw *w);

@@ -105,6 +105,7 @@ static void read_history_entry(struct lane *l, const struct redisReply *fields)
         return; // anyone can write to Redis
     }
     idset_add_range(&l->claims, h.from_id, h.to_id, h.from_ms, h.to_ms);
+    repair_seed(&l->repair, &h);
     if (h.kind == HISTORY_TRADES && h.to_id >= l->feed.newest_id - 10 * TRADES_READ_BACK) {
         feed_seed_range(&l->feed, h.from_id, h.to_id, h.from_ms, h.to_ms);
     }
@@ -192,6 +193,10 @@ static void loaded(struct lane *l)
 {
     struct app *a = l->app;
     if (!l->seeded) {
+        for (size_t i = 0; i < l->on_stream.n; i++) {
+            repair_seed_held(&l->repair, &l->on_stream.span[i]);
+        }
+        repair_seed_end(&l->repair, loop_mono_ms(a->loop));
         declare_old_holes(l);
         l->seeded = true;
         if (!l->has_tip) {

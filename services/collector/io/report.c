@@ -72,6 +72,10 @@ static void lane_health(const struct app *a, const struct lane *l, struct jw *w)
     put_int(w, l, "late", (int64_t)f->late);
     put_int(w, l, "refused", (int64_t)refused_all(a, l));
     put_int(w, l, "dropped", (int64_t)l->outbox.dropped);
+    put_int(w, l, "holes_pending", (int64_t)l->repair.n);
+    put_int(w, l, "ids_pending", (int64_t)repair_ids_pending(&l->repair));
+    put_int(w, l, "ids_repaired", (int64_t)l->repair.ids_repaired);
+    put_int(w, l, "ids_lost", (int64_t)l->repair.ids_lost);
     put_int(w, l, "queue_size", (int64_t)l->outbox.fresh);
     put_bool(w, l, "open", l->outbox.open);
     put_bool(w, l, "silent", l->silence.silent);
@@ -98,6 +102,13 @@ void report_health(void *arg, struct jw *w)
         jw_bool(w, a->simulated);
     } else {
         jw_null(w);
+    }
+    if (a->budget != NULL) {
+        struct budget_stats b;
+        budget_stats(a->budget, &b);
+        jw_kint(w, "weight_limit", b.limit);
+        jw_kint(w, "weight_used", b.used);
+        jw_kint(w, "banned_until_ms", b.banned_until_ms);
     }
     for (size_t i = 0; i < a->n; i++) {
         lane_health(a, &a->lane[i], w);
@@ -207,6 +218,36 @@ static int64_t v_deadline(const struct app *a, const struct lane *l)
     (void)a;
     return l->silence.deadline_ms;
 }
+static int64_t v_holes(const struct app *a, const struct lane *l)
+{
+    (void)a;
+    return (int64_t)l->repair.n;
+}
+static int64_t v_pending(const struct app *a, const struct lane *l)
+{
+    (void)a;
+    return (int64_t)repair_ids_pending(&l->repair);
+}
+static int64_t v_repaired(const struct app *a, const struct lane *l)
+{
+    (void)a;
+    return (int64_t)l->repair.ids_repaired;
+}
+static int64_t v_lost(const struct app *a, const struct lane *l)
+{
+    (void)a;
+    return (int64_t)l->repair.ids_lost;
+}
+static int64_t v_failed(const struct app *a, const struct lane *l)
+{
+    (void)a;
+    return (int64_t)(l->repair.failed + l->repair.wrong);
+}
+static int64_t v_forgotten(const struct app *a, const struct lane *l)
+{
+    (void)a;
+    return (int64_t)l->repair.dropped;
+}
 static int64_t v_last_ts(const struct app *a, const struct lane *l)
 {
     (void)a;
@@ -232,6 +273,14 @@ static const struct series {
     {"bc4_collector_ring", "gauge", "Stored entries kept to be sent again.", v_ring},
     {"bc4_collector_silent", "gauge", "1 when the stream is past its deadline.", v_silent},
     {"bc4_collector_deadline_milliseconds", "gauge", "Deadline of the stream.", v_deadline},
+    {"bc4_collector_repair_holes", "gauge", "Holes waiting for repair.", v_holes},
+    {"bc4_collector_repair_ids", "gauge", "Ids in them.", v_pending},
+    {"bc4_collector_repaired_ids_total", "counter", "Ids fetched from REST.", v_repaired},
+    {"bc4_collector_lost_ids_total", "counter", "Ids that can not be had.", v_lost},
+    {"bc4_collector_repair_failures_total", "counter", "Answers missing or not believed.",
+     v_failed},
+    {"bc4_collector_repair_forgotten_total", "counter", "Holes there was no room to remember.",
+     v_forgotten},
     {"bc4_collector_last_trade_timestamp_ms", "gauge", "Exchange time of the newest trade.",
      v_last_ts},
 };
@@ -279,6 +328,29 @@ static void histogram(struct buf *out, const struct app *a, const char *name, co
     }
 }
 
+static void budget_metrics(const struct budget *budget, struct buf *out)
+{
+    struct budget_stats b;
+    budget_stats(budget, &b);
+    const struct {
+        const char *name, *type, *help;
+        int64_t value;
+    } row[] = {
+        {"bc4_budget_limit", "gauge", "Request weight a minute.", b.limit},
+        {"bc4_budget_used", "gauge", "Weight of the present minute, of all processes.", b.used},
+        {"bc4_budget_banned_until_ms", "gauge", "Venue time until which nobody asks.",
+         b.banned_until_ms},
+        {"bc4_budget_granted_total", "counter", "Requests granted here.", (int64_t)b.granted},
+        {"bc4_budget_refused_total", "counter", "Requests that had to wait.", (int64_t)b.refused},
+        {"bc4_budget_weight_total", "counter", "Weight granted here.", (int64_t)b.weight},
+        {"bc4_budget_bans_total", "counter", "Refusals by the venue seen here.", (int64_t)b.bans},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
+        prom_head(out, row[i].name, row[i].type, row[i].help);
+        prom_int(out, row[i].name, "venue=\"binance\"", row[i].value);
+    }
+}
+
 void report_metrics(void *arg, struct buf *out)
 {
     // Borders of the histogram's own buckets, so the counts are exact.
@@ -296,6 +368,9 @@ void report_metrics(void *arg, struct buf *out)
         }
     }
     refused_metrics(a, out);
+    if (a->budget != NULL) {
+        budget_metrics(a->budget, out);
+    }
     prom_head(out, "bc4_collector_reconnects_total", "counter", "Reconnects to the venue.");
     prom_int(out, "bc4_collector_reconnects_total", "", (int64_t)a->reconnects);
     prom_head(out, "bc4_collector_connected", "gauge", "1 when the venue's socket is open.");

@@ -76,6 +76,9 @@ static void apply(struct lane *l, const struct frame *fr, const struct feed_out 
                F_INT("to_id", out->gap_to), F_INT("missed", out->gap_to - out->gap_from + 1),
                F_STR("reason", out->gap_reason));
     }
+    if (out->late) {
+        repair_held(&l->repair, fr->id, fr->id);
+    }
     if (out->verdict == FEED_TRADE) {
         apply_trade(l, fr, out, rx_us);
     } else if (out->verdict == FEED_EXCLUDED) {

@@ -1,6 +1,7 @@
 // REST of the venue: what the contracts are (exchangeInfo, once at start) and how its clock stands
 // to ours. A venue that knows neither is fine: then units come from the configuration and the wire,
-// and the offset stays unknown.
+// and the offset stays unknown. Both are asked of the budget first: who starts during a ban goes
+// without them.
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@ struct venue_rest {
     struct http_call *info, *time;
     struct timer *retry, *clock;
     int tries;
+    bool time_asked; // of the budget
     bool info_done, clock_done, ready;
     struct vclock samples;
 };
@@ -67,6 +69,7 @@ static void on_info(void *arg, const struct http_reply *r)
     struct venue_rest *v = arg;
     struct app *a = v->app;
     v->info = NULL;
+    (void)budget_note(a->budget, r);
     const bool answered = r->err == 0 && r->status < 500 && r->status != 429;
     if (!answered && ++v->tries < INFO_TRIES) {
         int64_t pause_ms = INFO_PAUSE_MS << v->tries;
@@ -86,6 +89,7 @@ static void on_info(void *arg, const struct http_reply *r)
         return;
     }
     app_simulated(a, r->simulated, "exchangeInfo");
+    budget_set_limit(a->budget, exinfo_weight_limit(r->body, r->n));
     struct exinfo *info = xcalloc(1, sizeof *info);
     for (size_t i = 0; i < a->n; i++) {
         if (!read_lane(&a->lane[i], r, info)) {
@@ -115,13 +119,26 @@ static struct http_call *get(struct venue_rest *v, const char *path, size_t max_
     return call;
 }
 
-static void ask_info(void *arg)
+static void get_info(void *arg, bool granted, int64_t wait_ms)
 {
     struct venue_rest *v = arg;
-    v->info = get(v, "/fapi/v1/exchangeInfo", INFO_MAX_BODY, on_info);
+    if (granted) {
+        v->info = get(v, "/fapi/v1/exchangeInfo", INFO_MAX_BODY, on_info);
+    } else {
+        log_ev(LOG_WARN, "exchange_info_absent", F_STR("why", "budget"), F_INT("wait_ms", wait_ms),
+               F_STR("tick", v->app->cfg->tick));
+    }
     if (v->info == NULL) {
         v->info_done = true;
         go_on(v);
+    }
+}
+
+static void ask_info(void *arg)
+{
+    struct venue_rest *v = arg;
+    if (budget_ask(v->app->budget, BUDGET_SNAPSHOT, 1, get_info, v) != 0) {
+        get_info(v, true, 0); // Redis is away: what a start needs is asked all the same
     }
 }
 
@@ -135,6 +152,7 @@ static void measured(struct venue_rest *v)
     const bool changed = !a->clock_measured || steady != a->clock.known;
     a->clock = (struct feed_clock){.known = steady, .offset_ms = offset_ms};
     a->clock_measured = true;
+    budget_set_clock(a->budget, steady, offset_ms);
     if (changed) {
         log_ev(LOG_INFO, "venue_clock", F_INT("offset_ms", offset_ms), F_BOOL("steady", steady));
     }
@@ -159,6 +177,7 @@ static void on_time(void *arg, const struct http_reply *r)
     int64_t venue_ms;
     struct err e = {0};
     v->time = NULL;
+    (void)budget_note(v->app->budget, r);
     if (r->err != 0 || r->status != 200 || exinfo_server_time(r->body, r->n, &venue_ms, &e) != 0) {
         // What was known before stays; a clock never measured stays unknown.
         vclock_clear(&v->samples);
@@ -177,15 +196,33 @@ static void on_time(void *arg, const struct http_reply *r)
     }
 }
 
+static void get_time(void *arg, bool granted, int64_t wait_ms)
+{
+    struct venue_rest *v = arg;
+    v->time_asked = false;
+    if (granted) {
+        v->time = get(v, "/fapi/v1/time", TIME_MAX_BODY, on_time);
+    } else {
+        const int64_t most_ms = v->app->cfg->clock_check_s * 1000;
+        vclock_clear(&v->samples);
+        timer_start(v->clock, wait_ms < most_ms ? wait_ms : most_ms);
+    }
+    if (v->time == NULL) {
+        v->clock_done = true;
+        go_on(v);
+    }
+}
+
 static void ask_time(void *arg)
 {
     struct venue_rest *v = arg;
-    if (v->time == NULL) {
-        v->time = get(v, "/fapi/v1/time", TIME_MAX_BODY, on_time);
-        if (v->time == NULL) {
-            v->clock_done = true;
-            go_on(v);
-        }
+    if (v->time != NULL || v->time_asked) {
+        return;
+    }
+    v->time_asked = true;
+    if (budget_ask(v->app->budget, BUDGET_SNAPSHOT, 1, get_time, v) != 0) {
+        // Redis is away: at the start it is asked all the same, later it can wait.
+        get_time(v, !v->clock_done, 1000);
     }
 }
 
@@ -219,6 +256,7 @@ void venue_free(struct venue_rest *v)
     if (v == NULL) {
         return;
     }
+    budget_cancel(v->app->budget, v);
     if (v->info != NULL) {
         http_cancel(v->info);
     }

@@ -107,7 +107,7 @@ static void pump_lane(struct app *a, struct lane *l, int64_t mono_ms)
     while (outbox_wants(&l->outbox, mono_ms)) {
         outbox_begin(&l->outbox, loop_wall_us(a->loop));
         while ((n = outbox_next(&l->outbox, command)) > 0) {
-            if (redis_resp(a->redis, on_answer, l, command, n) != 0) {
+            if (redis_resp(a->redis, on_answer, l, l->outbox.command, n) != 0) {
                 outbox_unsend(&l->outbox);
                 return;
             }
