@@ -95,7 +95,8 @@ int64_t budget_venue_ms(int64_t wall_ms, bool known, int64_t offset_ms)
 // KEYS[1] the budget; ARGV: now, weight, share in percent, limit while none is stored, the ban this
 // process was told of (Redis may have been away then), minutes...
 // Answers {1, used, limit, ban} = granted; {0, what, ...}: 'ban' until, 'full' minute, 'never'.
-// Fields of minutes that are over are dropped when a new minute begins.
+// Fields of minutes that are over are dropped when a new minute begins, at the latest when there
+// are some of them.
 static const char ask_script[] =
     "local k=KEYS[1] "
     "local function n(f) return tonumber(redis.call('HGET',k,f) or '') or 0 end "
@@ -113,7 +114,7 @@ static const char ask_script[] =
     "local used=0 "
     "for i=6,#ARGV do "
     "used=redis.call('HINCRBY',k,'used:'..ARGV[i],w) "
-    "if used==w then for _,f in ipairs(redis.call('HKEYS',k)) do "
+    "if used==w or redis.call('HLEN',k)>8 then for _,f in ipairs(redis.call('HKEYS',k)) do "
     "local m=tonumber(string.match(f,'^used:(%d+)$') or '') "
     "if m and m<tonumber(ARGV[6])-1 then redis.call('HDEL',k,f) end end end end "
     "return {1,used,limit,ban}";
