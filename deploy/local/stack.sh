@@ -152,7 +152,7 @@ remember stack $$
 failed=0
 
 finish() {
-    trap '' INT TERM HUP
+    trap '' INT TERM HUP PIPE # nobody may be reading any more
     trap - EXIT
     echo
     echo "stopping ..."
@@ -161,7 +161,7 @@ finish() {
     echo "stopped; logs are in ${RUN_DIR#"$PWD"/}/log"
     exit $failed
 }
-trap finish INT TERM HUP EXIT
+trap finish INT TERM HUP PIPE EXIT
 
 launch() { # name, command...
     local name=$1

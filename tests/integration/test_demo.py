@@ -92,6 +92,19 @@ class Demo(unittest.TestCase):
         lines = self.run_demo(stop, REPLAY=" ".join(recordings.TWO.paths), REPLAY_SPEED="max")
         self.assertIn("2024-0", "".join(lines))
 
+    def test_the_reader_goes_away(self):  # make demo | head
+        with tempfile.TemporaryDirectory(prefix="bc4-demo-") as folder:
+            p = self.start(folder)
+            p.stdout.readline()
+            p.stdout.close()
+            try:
+                wait_for(lambda: p.poll() is not None, 40, "the demo ends")
+                wait_for(lambda: not self.left_running(folder), 5,
+                         lambda: f"everything ended; left {self.left_running(folder)}")
+            finally:
+                subprocess.run([str(SCRIPT), "stop"], env=dict(os.environ, STACK_DIR=folder),
+                               check=False, capture_output=True, timeout=60)
+
     def test_port_taken(self):
         with socket.create_server(("127.0.0.1", 0)) as taken, \
                 tempfile.TemporaryDirectory(prefix="bc4-demo-") as folder:
