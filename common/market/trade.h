@@ -15,22 +15,40 @@ enum side { SIDE_BUY, SIDE_SELL }; // of the aggressor (Binance m=true -> SIDE_S
 
 enum trade_flag { TRADE_BLOCK = 1, TRADE_RPI = 2 };
 
+// The name of a Bybit trade, its UUID as two big-endian halves. Both 0: none (Binance).
+struct trade_uid {
+    uint64_t hi, lo;
+};
+
 struct trade {
     int64_t ts_ms; // exchange trade time
-    int64_t id;    // Binance aggregate id, 0..INT64_MAX - 1
+    // Binance: the aggregate id, 0..INT64_MAX - 1, which names the trade. Bybit: seq, 0 = unknown;
+    // several trades may share it, uid names the trade.
+    int64_t id;
     int64_t price; // ticks of 10^-price_scale, > 0
     int64_t qty;   // lots of 10^-qty_scale, > 0
     uint8_t side;  // enum side
     uint8_t flags; // enum trade_flag
+    struct trade_uid uid;
 };
 
-// Set order: (ts_ms, id). <0, 0, >0.
+// Set order: (ts_ms, id), then for Bybit price in the aggressor's direction (a buyer lifts upwards,
+// a seller hits downwards), then the UUID. <0, 0, >0.
 static inline int trade_cmp(const struct trade *a, const struct trade *b)
 {
     if (a->ts_ms != b->ts_ms) {
         return a->ts_ms < b->ts_ms ? -1 : 1;
     }
-    return a->id < b->id ? -1 : a->id > b->id;
+    if (a->id != b->id) {
+        return a->id < b->id ? -1 : 1;
+    }
+    if (a->price != b->price) {
+        return (a->price < b->price) == (a->side == SIDE_BUY) ? -1 : 1;
+    }
+    if (a->uid.hi != b->uid.hi) {
+        return a->uid.hi < b->uid.hi ? -1 : 1;
+    }
+    return a->uid.lo < b->uid.lo ? -1 : a->uid.lo > b->uid.lo;
 }
 
 // A trade as the collector received it: numbers plus the venue's own spelling.

@@ -167,7 +167,7 @@ static void take_frame(struct lane *l, int i)
     struct frame fr;
     struct feed_out out;
     const int64_t rx_us = (FIRST_MS + i * 5 + 9) * 1000;
-    frame_decode(frames + frame_at[i], frame_at[i + 1] - frame_at[i], &fr);
+    frame_decode(frames + frame_at[i], frame_at[i + 1] - frame_at[i], NULL, &fr);
     feed_on_trade(&l->feed, &fr, rx_us, &clock, &out);
     if (out.verdict != FEED_TRADE ||
         !outbox_add_trade(&l->outbox, &out.trade, fr.price, fr.qty, rx_us)) {
@@ -201,7 +201,7 @@ static void make_commands(bool maxlen)
     for (int i = 0; i < TRADES; i++) {
         struct frame fr;
         char one[ENTRY_MAX];
-        frame_decode(frames + frame_at[i], frame_at[i + 1] - frame_at[i], &fr);
+        frame_decode(frames + frame_at[i], frame_at[i + 1] - frame_at[i], NULL, &fr);
         const size_t n = entry_trade(&k, fr.trade_ms, fr.id, fr.price, fr.qty,
                                      fr.maker ? SIDE_SELL : SIDE_BUY, fr.trade_ms * 1000, one);
         command_at[i] = (uint32_t)at;

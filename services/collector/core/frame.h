@@ -10,35 +10,76 @@
 
 #include "common/base/str.h"
 
+#define FRAME_LEVELS_MAX 8192 // of one message, both sides together
+
 enum frame_kind {
     FRAME_MALFORMED, // not JSON, or an event we know with fields missing or of another type
-    FRAME_CONTROL,   // answer to SUBSCRIBE and the like
+    FRAME_CONTROL,   // answer to SUBSCRIBE and the like, pong
     FRAME_OTHER,     // a well-formed event nobody asked for
     FRAME_AGG_TRADE,
-    FRAME_TRADE, // single fill ("@trade")
+    FRAME_TRADE,       // Binance's single fill ("@trade")
+    FRAME_UID_TRADE,   // Bybit: named by a UUID
+    FRAME_BOOK,        // changes of the order book, or the whole of it
+    FRAME_LIQUIDATION, // one forced order
+    FRAME_MARK,        // mark price, index, funding, open interest: whatever the message told
 };
 
+struct frame_level {
+    struct slice price, qty; // absolute quantity; "0" in any spelling removes the level
+};
+
+enum frame_price_kind { PRICE_FILL, PRICE_BANKRUPTCY }; // of a liquidation
+
+// One event. Slices point into the message's bytes, or into what `owner` keeps, and live until
+// frame_release(). Only the members of its kind hold.
 struct frame {
     enum frame_kind kind;
-    // The rest holds for the two trade kinds only. Slices point into the frame's bytes, or into
-    // `owner`, and live until frame_release().
-    struct slice symbol, price, qty;
-    struct slice exec;          // X of a single fill; empty when absent
-    int64_t event_ms, trade_ms; // E, T; >= 0
-    int64_t id;                 // a or t; >= 0
-    int64_t market;             // st: 1 = USD-M (also when absent), 2 = COIN-M
-    bool maker;                 // m: the buyer was the maker, so the aggressor sold
-    void *owner;                // jansson tree, NULL on the hot path
+    struct slice symbol;
+    int64_t event_ms; // E, ts; >= 0
+    int64_t trade_ms; // T of the trade, the liquidation, the book (transaction time, cts); >= 0
+    int64_t market;   // st: 1 = USD-M (also when absent), 2 = COIN-M
+
+    // trades, and price, qty, maker of a liquidation (price: PRICE_FILL the average fill; qty: what
+    // was executed)
+    struct slice price, qty;
+    struct slice exec; // X of a single fill; empty when absent
+    struct slice uid;  // UUID of FRAME_UID_TRADE, 36 bytes
+    int64_t id;        // a or t; >= 0; -1 for FRAME_UID_TRADE
+    int64_t seq;       // -1 absent
+    bool maker;        // the aggressor sold (Binance m=true; Bybit S=Sell)
+    uint8_t flags;     // enum trade_flag
+    enum frame_price_kind price_kind;
+
+    // book
+    const struct frame_level *bids, *asks;
+    size_t n_bids, n_asks;
+    bool snapshot;                      // the whole book, or a part whose rest is empty
+    int64_t first_id, last_id, prev_id; // U, u, pu (Bybit: u, u, -1)
+
+    // mark: empty = not told by this message
+    struct slice mark, index, settle, funding, last_price, open_interest, open_interest_value;
+    int64_t next_funding_ms; // -1 not told
+    int64_t funding_hours;   // -1 not told
+
+    void *owner; // jansson tree, NULL on the hot path
 };
 
-// The hot path. True when p[n] is one of the known shapes, whole and exact; *out is filled.
+// Room for the levels of one message; one per link.
+struct frame_space {
+    struct frame_level level[FRAME_LEVELS_MAX];
+};
+
+// The hot path of Binance. True when p[n] is one of the known trade shapes, whole and exact; *out
+// is filled.
 bool frame_scan(const char *p, size_t n, struct frame *out);
+// The same for depthUpdate.
+bool frame_scan_depth(const char *p, size_t n, struct frame_space *space, struct frame *out);
 
 // Everything else. Always fills *out (kind says what came of it).
-void frame_parse_json(const char *p, size_t n, struct frame *out);
+void frame_parse_json(const char *p, size_t n, struct frame_space *space, struct frame *out);
 void frame_release(struct frame *f);
 
-// frame_scan(), and what it refuses through frame_parse_json().
-void frame_decode(const char *p, size_t n, struct frame *out);
+// frame_scan(), and what it refuses through the others.
+void frame_decode(const char *p, size_t n, struct frame_space *space, struct frame *out);
 
 #endif

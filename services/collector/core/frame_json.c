@@ -73,8 +73,9 @@ static enum frame_kind classify(const json_t *root, struct frame *f)
     return FRAME_OTHER;
 }
 
-void frame_parse_json(const char *p, size_t n, struct frame *out)
+void frame_parse_json(const char *p, size_t n, struct frame_space *space, struct frame *out)
 {
+    (void)space;
     memset(out, 0, sizeof *out);
     out->market = 1;
     json_t *root = json_parse(p, n, NULL);

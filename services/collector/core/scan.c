@@ -231,9 +231,9 @@ bool frame_scan(const char *bytes, size_t n, struct frame *f)
     return c.p == c.end;
 }
 
-void frame_decode(const char *p, size_t n, struct frame *out)
+void frame_decode(const char *p, size_t n, struct frame_space *space, struct frame *out)
 {
     if (!frame_scan(p, n, out)) {
-        frame_parse_json(p, n, out);
+        frame_parse_json(p, n, space, out);
     }
 }

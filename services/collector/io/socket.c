@@ -24,6 +24,7 @@ struct market_socket {
     bool paused;         // Redis is behind: the venue has to wait
     int64_t answered_ms; // monotonic: when Redis last stored a batch, or the socket opened
     int silent_attempts; // reconnects for silence since data came last
+    struct frame_space space;
 };
 
 static void connect_now(void *arg);
@@ -127,7 +128,7 @@ static void on_message(void *arg, const char *p, size_t n, int64_t rx_us)
     struct market_socket *s = arg;
     struct app *a = s->app;
     struct frame fr;
-    frame_decode(p, n, &fr);
+    frame_decode(p, n, &s->space, &fr);
     switch (fr.kind) {
     case FRAME_AGG_TRADE:
     case FRAME_TRADE:
@@ -139,6 +140,10 @@ static void on_message(void *arg, const char *p, size_t n, int64_t rx_us)
         break;
     case FRAME_CONTROL:
     case FRAME_OTHER:
+    case FRAME_UID_TRADE:
+    case FRAME_BOOK:
+    case FRAME_LIQUIDATION:
+    case FRAME_MARK:
         a->ignored++;
         break;
     }

@@ -41,7 +41,7 @@ static bool agree(const char *p, size_t n)
     struct frame a, b;
     const bool accepted = frame_scan(bytes, n, &a);
     if (accepted) {
-        frame_parse_json(bytes, n, &b);
+        frame_parse_json(bytes, n, NULL, &b);
         cr_assert(a.kind == b.kind && a.event_ms == b.event_ms && a.trade_ms == b.trade_ms &&
                       a.id == b.id && a.market == b.market && a.maker == b.maker &&
                       same_text(a.symbol, b.symbol) && same_text(a.price, b.price) &&
@@ -273,7 +273,7 @@ Test(frame_json, tells_what_a_message_is)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct frame f;
-        frame_decode(rows[i].text, strlen(rows[i].text), &f);
+        frame_decode(rows[i].text, strlen(rows[i].text), NULL, &f);
         cr_expect_eq(f.kind, rows[i].kind, "%s is kind %d", rows[i].text, f.kind);
         if (f.kind == FRAME_AGG_TRADE) {
             cr_expect(slice_eq(f.symbol, "X"));

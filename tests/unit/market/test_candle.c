@@ -46,7 +46,7 @@ static const char *settle(int64_t watermark_ms)
 
 static struct trade trade(int64_t ts, int64_t id, int64_t price, int64_t qty, enum side side)
 {
-    return (struct trade){ts, id, price, qty, (uint8_t)side, 0};
+    return (struct trade){.ts_ms = ts, .id = id, .price = price, .qty = qty, .side = (uint8_t)side};
 }
 
 static int add(int64_t ts, int64_t id, int64_t price, int64_t qty, enum side side)
