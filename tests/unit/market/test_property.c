@@ -296,12 +296,11 @@ static size_t make_set(struct rng *r, struct trade *v, size_t cap, int days)
         price += (rng_below(r, 2 * width + 1) - width);
         price = price < 1 ? 1 : price;
         id += rng_below(r, 60) == 0 ? 1 + rng_below(r, 5) : 1;
-        v[n++] = (struct trade){ts,
-                                id,
-                                price,
-                                1 + rng_below(r, rng_below(r, 9) ? 900 : 900000),
-                                (uint8_t)rng_below(r, 2),
-                                0};
+        v[n++] = (struct trade){.ts_ms = ts,
+                                .id = id,
+                                .price = price,
+                                .qty = 1 + rng_below(r, rng_below(r, 9) ? 900 : 900000),
+                                .side = (uint8_t)rng_below(r, 2)};
     }
     // The venue's time runs back by a little between some neighbours.
     for (size_t i = 1; i < n; i++) {
