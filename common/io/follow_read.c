@@ -34,6 +34,10 @@ static void on_history_entry(struct follow *f, struct slice id, const struct sli
         bad_entry(f, "history", id, e.text);
         return;
     }
+    if (!history_fits(&h, &f->ins)) {
+        bad_entry(f, "history", id, "not the way this venue's trades are named");
+        return;
+    }
     if (h.kind != HISTORY_TRADES) {
         f->o.on_history(f->o.arg, &h);
         return;
@@ -44,7 +48,7 @@ static void on_history_entry(struct follow *f, struct slice id, const struct sli
     bool whole = true;
     int rc;
     while ((rc = history_next(&h, &f->ins, &pos, &t)) != 0) {
-        if (rc < 0 || t.id < h.from_id || t.id > h.to_id) {
+        if (rc < 0) {
             whole = false;
             continue;
         }
@@ -169,14 +173,15 @@ static void on_history_page(struct redis *r, const redisReply *reply, void *arg)
         size_t pairs;
         struct history h;
         if (!entry_parts(reply->element[i], &id, kv, &pairs) ||
-            history_from_entry(kv, pairs, &h, NULL) || h.kind != HISTORY_TRADES) {
+            history_from_entry(kv, pairs, &h, NULL) || h.kind != HISTORY_TRADES ||
+            !history_fits(&h, &f->ins)) {
             continue; // counted when it was followed
         }
         struct trade t;
         size_t pos = 0;
         int rc;
         while ((rc = history_next(&h, &f->ins, &pos, &t)) != 0) {
-            if (rc > 0 && t.id >= h.from_id && t.id <= h.to_id) {
+            if (rc > 0) {
                 deliver(q, &t);
             }
         }

@@ -1,5 +1,6 @@
 #include "common/market/trade.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/decimal.h"
@@ -90,6 +91,136 @@ static int side_of(struct slice s, uint8_t *out)
     return ERR_SYNTAX;
 }
 
+static int seq_of(struct slice s, int64_t *out)
+{
+    *out = 0;
+    return s.n > 0 ? id_of(s, out) : 0;
+}
+
+// ---- names of trades ----------------------------------------------------------------------------
+
+static int hex_of(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+static bool is_dash_place(size_t i)
+{
+    return i == 8 || i == 13 || i == 18 || i == 23;
+}
+
+int trade_uid_parse(struct slice s, struct trade_uid *out)
+{
+    uint64_t half[2] = {0, 0};
+    size_t digits = 0;
+    if (s.n != UID_TEXT - 1) {
+        return ERR_SYNTAX;
+    }
+    for (size_t i = 0; i < s.n; i++) {
+        if (is_dash_place(i)) {
+            if (s.p[i] != '-') {
+                return ERR_SYNTAX;
+            }
+            continue;
+        }
+        int v = hex_of(s.p[i]);
+        if (v < 0) {
+            return ERR_SYNTAX;
+        }
+        half[digits / 16] = half[digits / 16] << 4 | (uint64_t)v;
+        digits++;
+    }
+    if ((half[0] | half[1]) == 0) {
+        return ERR_RANGE;
+    }
+    *out = (struct trade_uid){half[0], half[1]};
+    return 0;
+}
+
+void trade_uid_format(struct trade_uid u, char out[UID_TEXT])
+{
+    static const char hex[] = "0123456789abcdef";
+    size_t digits = 0;
+    for (size_t i = 0; i < UID_TEXT - 1; i++) {
+        if (is_dash_place(i)) {
+            out[i] = '-';
+            continue;
+        }
+        uint64_t half = digits < 16 ? u.hi : u.lo;
+        out[i] = hex[half >> (60 - 4 * (digits % 16)) & 15];
+        digits++;
+    }
+    out[UID_TEXT - 1] = '\0';
+}
+
+static const char *const flag_texts[] = {"", "block", "rpi", "block,rpi"}; // by enum trade_flag
+
+const char *trade_flags_text(unsigned flags)
+{
+    return flag_texts[flags & (TRADE_BLOCK | TRADE_RPI)];
+}
+
+int trade_flags_parse(struct slice s, uint8_t *out)
+{
+    for (uint8_t i = 0; i < sizeof flag_texts / sizeof flag_texts[0]; i++) {
+        if (slice_eq(s, flag_texts[i])) {
+            *out = i;
+            return 0;
+        }
+    }
+    return ERR_SYNTAX;
+}
+
+// ---- order --------------------------------------------------------------------------------------
+
+static int by_set_order(const void *a, const void *b)
+{
+    return trade_cmp(a, b);
+}
+
+// Copies side by side, the one that stays first.
+static int by_name(const void *va, const void *vb)
+{
+    const struct trade *a = va;
+    const struct trade *b = vb;
+    if (a->uid.hi != b->uid.hi) {
+        return a->uid.hi < b->uid.hi ? -1 : 1;
+    }
+    if (a->uid.lo != b->uid.lo) {
+        return a->uid.lo < b->uid.lo ? -1 : 1;
+    }
+    return trade_cmp(b, a);
+}
+
+size_t trades_unique(struct trade *v, size_t n)
+{
+    size_t kept = 0;
+    bool named = n > 0 && trade_has_uid(&v[0]);
+    if (n < 2) {
+        return n;
+    }
+    qsort(v, n, sizeof *v, named ? by_name : by_set_order);
+    for (size_t i = 0; i < n; i++) {
+        struct trade *last = kept > 0 ? &v[kept - 1] : NULL;
+        bool copy = last && (named ? last->uid.hi == v[i].uid.hi && last->uid.lo == v[i].uid.lo
+                                   : trade_cmp(last, &v[i]) == 0);
+        if (copy) {
+            last->flags |= v[i].flags;
+        } else {
+            v[kept++] = v[i];
+        }
+    }
+    if (named) {
+        qsort(v, kept, sizeof *v, by_set_order);
+    }
+    return kept;
+}
+
+// ---- text forms ---------------------------------------------------------------------------------
+
 static int numbers_of(const struct instrument *ins, struct slice price, struct slice qty,
                       struct trade *out)
 {
@@ -138,8 +269,8 @@ static void pick(const struct slice *kv, size_t pairs, const char *const *names,
 int trade_from_entry(const struct instrument *ins, struct slice entry_id, const struct slice *kv,
                      size_t pairs, struct trade *out, int64_t *rx_us)
 {
-    static const char *const names[] = {"price", "qty", "side", "id", "rx_us"};
-    enum { PRICE, QTY, SIDE, ID, RX, N };
+    static const char *const names[] = {"price", "qty", "side", "id", "rx_us", "seq", "flags"};
+    enum { PRICE, QTY, SIDE, ID, RX, SEQ, FLAGS, N };
     struct slice f[N];
     struct trade t = {0};
     int64_t entry_seq;
@@ -150,19 +281,24 @@ int trade_from_entry(const struct instrument *ins, struct slice entry_id, const 
         return ERR_SYNTAX;
     }
     size_t head = (size_t)(dash - entry_id.p);
-    pick(kv, pairs, names, N, f);
+    bool named = ins->venue == VENUE_BYBIT;
+    pick(kv, pairs, names, named ? N : SEQ, f);
     if (!f[PRICE].p || !f[QTY].p || !f[SIDE].p || !f[ID].p) {
         return ERR_SYNTAX;
     }
     if ((rc = ts_of((struct slice){entry_id.p, head}, &t.ts_ms)) ||
         (rc = id_of((struct slice){dash + 1, entry_id.n - head - 1}, &entry_seq)) ||
-        (rc = id_of(f[ID], &t.id)) || (rc = side_of(f[SIDE], &t.side)) ||
-        (rc = numbers_of(ins, f[PRICE], f[QTY], &t)) ||
+        (rc = named ? trade_uid_parse(f[ID], &t.uid) : id_of(f[ID], &t.id)) ||
+        (rc = side_of(f[SIDE], &t.side)) || (rc = numbers_of(ins, f[PRICE], f[QTY], &t)) ||
         (f[RX].p && (rc = i64_of(f[RX], INT64_MAX, &rx)))) {
         return rc;
     }
-    if (t.id != entry_seq) {
+    if (!named && t.id != entry_seq) {
         return ERR_SYNTAX;
+    }
+    if (named && ((rc = f[SEQ].p ? seq_of(f[SEQ], &t.id) : 0) ||
+                  (rc = f[FLAGS].p ? trade_flags_parse(f[FLAGS], &t.flags) : 0))) {
+        return rc;
     }
     *out = t;
     if (rx_us) {
@@ -223,11 +359,17 @@ int history_from_entry(const struct slice *kv, size_t pairs, struct history *out
     } else {
         return err_set(e, ERR_SYNTAX, "field kind is none of gap, trades, lost");
     }
-    if (id_of(f[FROM_ID], &h.from_id) || id_of(f[TO_ID], &h.to_id) || h.from_id > h.to_id) {
+    bool by_time = slice_eq(f[FROM_ID], "-1") && slice_eq(f[TO_ID], "-1");
+    if (by_time) {
+        h.from_id = h.to_id = -1;
+    } else if (id_of(f[FROM_ID], &h.from_id) || id_of(f[TO_ID], &h.to_id) || h.from_id > h.to_id) {
         return err_set(e, ERR_SYNTAX, "fields from_id, to_id are not a range of ids");
     }
     if (ts_of(f[FROM_MS], &h.from_ms) || ts_of(f[TO_MS], &h.to_ms)) {
         return err_set(e, ERR_SYNTAX, "fields from_ms, to_ms are not times");
+    }
+    if (by_time && h.from_ms > h.to_ms) {
+        return err_set(e, ERR_SYNTAX, "fields from_ms, to_ms are not a range of time");
     }
     if (i64_of(f[COUNT], INT64_MAX, &h.n)) {
         return err_set(e, ERR_SYNTAX, "field n is not a count");
@@ -249,7 +391,7 @@ int history_from_entry(const struct slice *kv, size_t pairs, struct history *out
 static int line_trade(const struct history *h, const struct instrument *ins, struct slice line,
                       struct trade *out)
 {
-    // ts id price qty side seq; the seq may be empty, the blank before it stays.
+    // ts id price qty side seq [flags]; the seq may be empty, the blank before it stays.
     struct slice word[6];
     size_t n = 0;
     const char *p = line.p;
@@ -262,16 +404,26 @@ static int line_trade(const struct history *h, const struct instrument *ins, str
         word[n++] = (struct slice){p, (size_t)(blank - p)};
         p = blank + 1;
     }
-    word[5] = (struct slice){p, (size_t)(end - p)};
-    int64_t seq;
+    bool named = ins->venue == VENUE_BYBIT;
+    const char *blank = named && p < end ? memchr(p, ' ', (size_t)(end - p)) : NULL;
+    word[5] = (struct slice){p, (size_t)((blank ? blank : end) - p)};
+    int64_t seq = 0;
     struct trade t = {0};
     int rc;
-    if ((rc = ts_of(word[0], &t.ts_ms)) || (rc = id_of(word[1], &t.id)) ||
+    if ((rc = ts_of(word[0], &t.ts_ms)) ||
+        (rc = named ? trade_uid_parse(word[1], &t.uid) : id_of(word[1], &t.id)) ||
         (rc = numbers_of(ins, word[2], word[3], &t)) || (rc = side_of(word[4], &t.side)) ||
-        (word[5].n > 0 && (rc = i64_of(word[5], INT64_MAX, &seq)))) {
+        (rc = seq_of(word[5], &seq))) {
         return rc;
     }
-    if (t.id < h->from_id || t.id > h->to_id) {
+    if (named) {
+        t.id = seq;
+        if (blank && ((rc = trade_flags_parse((struct slice){blank + 1, (size_t)(end - blank - 1)},
+                                              &t.flags)) ||
+                      (rc = t.flags == 0 ? ERR_SYNTAX : 0))) {
+            return rc;
+        }
+    } else if (t.id < h->from_id || t.id > h->to_id) {
         return ERR_RANGE;
     }
     *out = t;
@@ -293,17 +445,38 @@ int history_next(const struct history *h, const struct instrument *ins, size_t *
     return rc ? rc : 1;
 }
 
-void history_add_line(struct buf *data, int64_t ts_ms, int64_t id, const char *price,
-                      const char *qty, enum side side, const char *seq)
+// Price, quantity, side and seq: the same for both kinds of names.
+static void add_rest(struct buf *data, const char *price, const char *qty, enum side side,
+                     const char *seq)
 {
-    buf_add_i64(data, ts_ms);
-    buf_addc(data, ' ');
-    buf_add_i64(data, id);
     buf_addc(data, ' ');
     buf_adds(data, price);
     buf_addc(data, ' ');
     buf_adds(data, qty);
     buf_adds(data, side == SIDE_BUY ? " buy " : " sell ");
     buf_adds(data, seq);
+}
+
+void history_add_line(struct buf *data, int64_t ts_ms, int64_t id, const char *price,
+                      const char *qty, enum side side, const char *seq)
+{
+    buf_add_i64(data, ts_ms);
+    buf_addc(data, ' ');
+    buf_add_i64(data, id);
+    add_rest(data, price, qty, side, seq);
+    buf_addc(data, '\n');
+}
+
+void history_add_uid_line(struct buf *data, int64_t ts_ms, const char *uuid, const char *price,
+                          const char *qty, enum side side, const char *seq, unsigned flags)
+{
+    buf_add_i64(data, ts_ms);
+    buf_addc(data, ' ');
+    buf_adds(data, uuid);
+    add_rest(data, price, qty, side, seq);
+    if (flags & (TRADE_BLOCK | TRADE_RPI)) {
+        buf_addc(data, ' ');
+        buf_adds(data, trade_flags_text(flags));
+    }
     buf_addc(data, '\n');
 }

@@ -32,8 +32,15 @@ struct trade {
     struct trade_uid uid;
 };
 
-// Set order: (ts_ms, id), then for Bybit price in the aggressor's direction (a buyer lifts upwards,
-// a seller hits downwards), then the UUID. <0, 0, >0.
+// Where the price stands in the aggressor's direction: a buyer lifts upwards, a seller hits
+// downwards. Sells come before buys, so that trades of both sides have one order, too.
+static inline int64_t trade_direction(const struct trade *t)
+{
+    return t->side == SIDE_BUY ? t->price : -t->price;
+}
+
+// Set order: (ts_ms, id), then for Bybit price in the aggressor's direction, then the UUID. A total
+// order; 0 only for two trades that are the same in all of it. <0, 0, >0.
 static inline int trade_cmp(const struct trade *a, const struct trade *b)
 {
     if (a->ts_ms != b->ts_ms) {
@@ -42,14 +49,38 @@ static inline int trade_cmp(const struct trade *a, const struct trade *b)
     if (a->id != b->id) {
         return a->id < b->id ? -1 : 1;
     }
-    if (a->price != b->price) {
-        return (a->price < b->price) == (a->side == SIDE_BUY) ? -1 : 1;
+    int64_t da = trade_direction(a);
+    int64_t db = trade_direction(b);
+    if (a->uid.hi == 0 && a->uid.lo == 0 && b->uid.hi == 0 && b->uid.lo == 0) {
+        return 0; // Binance: the id names the trade
+    }
+    if (da != db) {
+        return da < db ? -1 : 1;
     }
     if (a->uid.hi != b->uid.hi) {
         return a->uid.hi < b->uid.hi ? -1 : 1;
     }
     return a->uid.lo < b->uid.lo ? -1 : a->uid.lo > b->uid.lo;
 }
+
+static inline bool trade_has_uid(const struct trade *t)
+{
+    return (t->uid.hi | t->uid.lo) != 0;
+}
+
+// "2a74ac78-691c-5b54-9dbe-5aafe8364627" and back. 32 hexadecimal digits in groups of 8-4-4-4-12;
+// upper case is read, too (it is the same number); all zeros name nothing and are refused.
+#define UID_TEXT 37
+int trade_uid_parse(struct slice s, struct trade_uid *out) MUST_CHECK;
+void trade_uid_format(struct trade_uid u, char out[UID_TEXT]);
+// "" | "block" | "rpi" | "block,rpi" of enum trade_flag and back.
+const char *trade_flags_text(unsigned flags);
+int trade_flags_parse(struct slice s, uint8_t *out) MUST_CHECK;
+
+// Puts v[0..n-1] into set order, each trade once; of two copies (same UUID, else same id and time)
+// the one with the larger seq stays, with the flags of both (an archive knows of no flags). Returns
+// how many there are.
+size_t trades_unique(struct trade *v, size_t n);
 
 // A trade as the collector received it: numbers plus the venue's own spelling.
 struct raw_trade {
@@ -82,20 +113,29 @@ enum refusal trade_set_numbers(struct trade *out, const struct instrument *ins, 
                                struct slice qty);
 
 // ---- :trades entry -----------------------------------------------------------------------------
-// id "<ts_ms>-<aggregate id>", fields price qty side id rx_us; side is "buy" or "sell".
+// Binance: id "<ts_ms>-<aggregate id>", fields price qty side id rx_us. Bybit: id "<ts_ms>-<n>" (n
+// is Redis' own), fields price qty side id rx_us seq flags; id = the UUID, seq "" when unknown.
+// side is "buy" or "sell".
 // Parses one entry given its id and field/value slices kv[2*n]. 0 or ERR_* (never trusts the
 // stream: anyone can write to Redis). *rx_us may be NULL.
 int trade_from_entry(const struct instrument *ins, struct slice entry_id, const struct slice *kv,
                      size_t pairs, struct trade *out, int64_t *rx_us) MUST_CHECK;
 
 // ---- :history entry ----------------------------------------------------------------------------
+// Binance, by ids:
 // kind=gap     ids from_id..to_id were not received (reason says why); nothing is claimed held
 // kind=trades  EVERY id of from_id..to_id that counts is in `data`; the range is held from now on.
 //              n=0 with a reason ("excluded:INSURANCE_FUND") claims ids that do not count.
 // kind=lost    ids from_id..to_id can not be had any more (reason)
+// Bybit, by time (from_id = to_id = -1), [from_ms, to_ms):
+// kind=gap     trades of it may be missing
+// kind=trades  `data` are trades; when from_ms < to_ms EVERY trade of that time is in :trades or
+//              here (n may be 0: proven by overlap). from_ms = to_ms claims nothing.
+// kind=lost    what is missing of it can not be had any more (reason)
 // Fields, in this order: kind from_id to_id from_ms to_ms source reason n data.
 // data: one line per trade, "ts id price qty side seq\n", side "buy"|"sell", seq "" when unknown
 // (then the line ends with a blank). from_ms/to_ms = time of the trades at (gap: around) the ends.
+// Bybit: id is the UUID; a trade with flags has them behind one more blank, "... seq block\n".
 enum history_kind { HISTORY_GAP, HISTORY_TRADES, HISTORY_LOST };
 // Parsing refuses an entry that contradicts itself: from > to, kind=trades whose `n` is not the
 // number of lines in `data` (a cut entry must not claim its range); history_next() refuses a line
@@ -109,8 +149,18 @@ struct history {
     struct slice data; // borrowed
 };
 const char *history_kind_name(enum history_kind k);
+// By time (Bybit) instead of by ids.
+static inline bool history_is_by_time(const struct history *h)
+{
+    return h->from_id < 0;
+}
 int history_from_entry(const struct slice *kv, size_t pairs, struct history *out,
                        struct err *e) MUST_CHECK;
+// Does the entry speak of this venue's trades the way they are named there?
+static inline bool history_fits(const struct history *h, const struct instrument *ins)
+{
+    return history_is_by_time(h) == (ins->venue == VENUE_BYBIT);
+}
 // Next trade of h->data. *pos starts at 0. 1 = one trade in *out, 0 = end, <0 = a bad line
 // (skipped; call again goes on behind it).
 int history_next(const struct history *h, const struct instrument *ins, size_t *pos,
@@ -118,5 +168,8 @@ int history_next(const struct history *h, const struct instrument *ins, size_t *
 // Appends one data line with the venue's own spelling of the numbers.
 void history_add_line(struct buf *data, int64_t ts_ms, int64_t id, const char *price,
                       const char *qty, enum side side, const char *seq);
+// The same for a trade that a UUID names; seq "" when unknown.
+void history_add_uid_line(struct buf *data, int64_t ts_ms, const char *uuid, const char *price,
+                          const char *qty, enum side side, const char *seq, unsigned flags);
 
 #endif

@@ -253,3 +253,189 @@ Test(trade, history_that_contradicts_itself_claims_nothing)
         cr_expect_eq(history_next(&h, &ins, &pos, &t), 0);
     }
 }
+
+// ---- Bybit: trades that a UUID names ------------------------------------------------------------
+
+#define UUID "2a74ac78-691c-5b54-9dbe-5aafe8364627"
+
+static struct instrument bybit(void)
+{
+    struct instrument ins;
+    cr_assert_eq(instrument_parse("bybit:BTCUSDT", 13, VENUE_BINANCE, &ins, NULL), 0);
+    cr_assert_eq(instrument_set_units(&ins, "0.10", "0.001", -1, NULL), 0);
+    return ins;
+}
+
+Test(trade, a_uuid_is_a_number_of_two_halves)
+{
+    struct trade_uid u;
+    char text[UID_TEXT];
+    cr_assert_eq(trade_uid_parse(slice_of(UUID), &u), 0);
+    cr_expect(u.hi == UINT64_C(0x2a74ac78691c5b54) && u.lo == UINT64_C(0x9dbe5aafe8364627));
+    trade_uid_format(u, text);
+    cr_expect_str_eq(text, UUID);
+    cr_assert_eq(trade_uid_parse(slice_of("2A74AC78-691C-5B54-9DBE-5AAFE8364627"), &u), 0);
+    trade_uid_format(u, text);
+    cr_expect_str_eq(text, UUID);
+    static const char *const bad[] = {
+        "",
+        "2a74ac78-691c-5b54-9dbe-5aafe836462",
+        "2a74ac78-691c-5b54-9dbe-5aafe83646277",
+        "2a74ac78691c-5b54-9dbe-5aafe83646270",
+        "2a74ac78-691c-5b54-9dbe+5aafe8364627",
+        "2a74ac78-691c-5b54-9dbe-5aafe836462g",
+        "2a74ac78-691c-5b54-9dbe-5aafe836462 ",
+        "00000000-0000-0000-0000-000000000000",
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        cr_expect_lt(trade_uid_parse(slice_of(bad[i]), &u), 0, "%s", bad[i]);
+    }
+}
+
+static int bybit_entry(const char *id, const char *text, struct trade *t, int64_t *rx)
+{
+    struct instrument ins = bybit();
+    struct slice kv[32];
+    char copy[512];
+    cr_assert(str_copy(copy, sizeof copy, text));
+    size_t n = fields(copy, kv);
+    return trade_from_entry(&ins, slice_of(id), kv, n, t, rx);
+}
+
+Test(trade, a_bybit_entry_is_read_whole)
+{
+    struct trade t;
+    int64_t rx;
+    char text[UID_TEXT];
+    cr_assert_eq(bybit_entry("1758841135823-4",
+                             "price=109378.90|qty=0.020|side=buy|id=" UUID
+                             "|rx_us=9|seq=457514743450|flags=block,rpi",
+                             &t, &rx),
+                 0);
+    trade_uid_format(t.uid, text);
+    cr_expect_str_eq(text, UUID);
+    cr_expect(t.ts_ms == 1758841135823 && t.id == 457514743450 && t.price == 109378900 &&
+              t.qty == 2000 && t.side == SIDE_BUY && t.flags == (TRADE_BLOCK | TRADE_RPI) &&
+              rx == 9);
+    cr_assert_eq(
+        bybit_entry("5-0", "price=1|qty=1|side=sell|id=" UUID "|rx_us=0|seq=|flags=", &t, NULL), 0);
+    cr_expect(t.id == 0 && t.flags == 0 && t.side == SIDE_SELL && trade_has_uid(&t));
+    cr_assert_eq(bybit_entry("5-0", "flags=rpi|id=" UUID "|price=1|qty=1|side=sell", &t, NULL), 0);
+    cr_expect_eq(t.flags, TRADE_RPI);
+}
+
+Test(trade, a_bybit_entry_is_never_trusted)
+{
+    static const char *const bad[] = {
+        "price=1|qty=1|side=buy|id=7|rx_us=0|seq=|flags=",
+        "price=1|qty=1|side=buy|id=|rx_us=0|seq=|flags=",
+        "price=1|qty=1|side=buy|id=" UUID "|rx_us=0|seq=x|flags=",
+        "price=1|qty=1|side=buy|id=" UUID "|rx_us=0|seq=-1|flags=",
+        "price=1|qty=1|side=buy|id=" UUID "|rx_us=0|seq=9223372036854775807|flags=",
+        "price=1|qty=1|side=buy|id=" UUID "|rx_us=0|seq=1|flags=Block",
+        "price=1|qty=1|side=buy|id=" UUID "|rx_us=0|seq=1|flags=block,",
+        "price=1|qty=1|side=buy|id=" UUID "|rx_us=0|seq=1|flags=rpi,block",
+        "price=0|qty=1|side=buy|id=" UUID "|rx_us=0|seq=1|flags=",
+        "price=1|qty=1|side=Buy|id=" UUID "|rx_us=0|seq=1|flags=",
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct trade t = {.id = 4711};
+        cr_expect_lt(bybit_entry("5-1", bad[i], &t, NULL), 0, "%s", bad[i]);
+        cr_expect_eq(t.id, 4711, "nothing is stored of a refused entry");
+    }
+}
+
+Test(trade, bybit_history_is_a_claim_of_time)
+{
+    struct instrument ins = bybit();
+    struct history h;
+    struct err e;
+    struct trade t;
+    struct buf data;
+    char copy[1024];
+    size_t pos = 0;
+    cr_assert_eq(history(copy,
+                         "kind=gap|from_id=-1|to_id=-1|from_ms=7|to_ms=9|source=live|reason=no "
+                         "overlap|n=0|data=",
+                         &h, &e),
+                 0, "%s", e.text);
+    cr_expect(history_is_by_time(&h) && history_fits(&h, &ins) && h.from_ms == 7 && h.to_ms == 9);
+    struct instrument binance = units();
+    cr_expect_not(history_fits(&h, &binance));
+    cr_assert_eq(
+        history(copy, "kind=trades|from_id=-1|to_id=-1|from_ms=7|to_ms=7|n=0|data=", &h, &e), 0);
+    cr_expect_lt(history(copy, "kind=gap|from_id=-1|to_id=-1|from_ms=8|to_ms=7|n=0|data=", &h, &e),
+                 0);
+    cr_expect_lt(history(copy, "kind=gap|from_id=-1|to_id=1|from_ms=7|to_ms=7|n=0|data=", &h, &e),
+                 0);
+    cr_assert_eq(history(copy, HEAD "n=0|data=", &h, &e), 0);
+    cr_expect_not(history_fits(&h, &ins));
+
+    buf_init(&data, 4096);
+    history_add_uid_line(&data, 100, UUID, "61800.30", "0.006", SIDE_SELL, "", 0);
+    history_add_uid_line(&data, 101, UUID, "61800.3", "5", SIDE_BUY, "991", 0);
+    history_add_uid_line(&data, 102, UUID, "61800.3", "5", SIDE_BUY, "", TRADE_BLOCK);
+    history_add_uid_line(&data, 103, UUID, "61800.3", "5", SIDE_BUY, "9", TRADE_BLOCK | TRADE_RPI);
+    cr_expect_str_eq(buf_cstr(&data), "100 " UUID " 61800.30 0.006 sell \n"
+                                      "101 " UUID " 61800.3 5 buy 991\n"
+                                      "102 " UUID " 61800.3 5 buy  block\n"
+                                      "103 " UUID " 61800.3 5 buy 9 block,rpi\n");
+    h = (struct history){.kind = HISTORY_TRADES,
+                         .from_id = -1,
+                         .to_id = -1,
+                         .n = 4,
+                         .data = {buf_ptr(&data), buf_len(&data)}};
+    static const int64_t seq[] = {0, 991, 0, 9};
+    static const unsigned flags[] = {0, 0, TRADE_BLOCK, TRADE_BLOCK | TRADE_RPI};
+    for (int i = 0; i < 4; i++) {
+        cr_assert_eq(history_next(&h, &ins, &pos, &t), 1);
+        cr_expect(t.ts_ms == 100 + i && t.id == seq[i] && t.flags == flags[i] && trade_has_uid(&t));
+    }
+    cr_expect_eq(history_next(&h, &ins, &pos, &t), 0);
+    buf_release(&data);
+    static const char *const bad[] = {
+        "100 7 1 1 buy ",          "100 " UUID " 1 1 buy",     "100 " UUID " 1 1 buy x",
+        "100 " UUID " 1 1 buy 1 ", "100 " UUID " 1 1 buy 1 x", "100 " UUID " 1 1 buy 1 rpi rpi",
+        "x " UUID " 1 1 buy ",     "100 " UUID " 1 0 buy ",    "100 " UUID " 1 1 Buy ",
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        h.data = slice_of(bad[i]);
+        pos = 0;
+        cr_expect_lt(history_next(&h, &ins, &pos, &t), 0, "\"%s\"", bad[i]);
+    }
+}
+
+Test(trade, uuid_trades_have_one_order_whatever_their_sides)
+{
+    struct trade v[5];
+    for (uint64_t i = 0; i < 5; i++) {
+        v[i] = (struct trade){.ts_ms = 1, .price = 100, .side = SIDE_BUY, .uid = {1, i}};
+    }
+    v[0].side = v[1].side = SIDE_SELL; // downwards: 101 before 100
+    v[0].price = 101;
+    v[4].price = 102;
+    for (size_t a = 0; a < 5; a++) {
+        for (size_t b = 0; b < 5; b++) {
+            int want = a < b ? -1 : a > b;
+            cr_expect_eq(trade_cmp(&v[a], &v[b]), want, "%zu against %zu", a, b);
+        }
+    }
+    v[3].id = 1; // a known seq comes behind an unknown one
+    cr_expect_gt(trade_cmp(&v[3], &v[4]), 0);
+}
+
+Test(trade, of_two_copies_the_one_with_the_larger_seq_stays)
+{
+    struct trade v[] = {
+        {.ts_ms = 5, .id = 7, .price = 1, .qty = 1, .uid = {1, 1}},
+        {.ts_ms = 4, .id = 9, .price = 1, .qty = 1, .uid = {2, 2}},
+        {.ts_ms = 5, .id = 0, .price = 1, .qty = 1, .uid = {1, 1}, .flags = TRADE_BLOCK},
+        {.ts_ms = 5, .id = 8, .price = 1, .qty = 1, .uid = {1, 1}},
+        {.ts_ms = 4, .id = 9, .price = 1, .qty = 1, .uid = {2, 2}},
+    };
+    cr_assert_eq(trades_unique(v, 5), 2);
+    cr_expect(v[0].uid.hi == 2 && v[1].uid.hi == 1 && v[1].id == 8 && v[1].flags == TRADE_BLOCK);
+    struct trade w[] = {{.ts_ms = 5, .id = 7}, {.ts_ms = 4, .id = 6}, {.ts_ms = 5, .id = 7}};
+    cr_assert_eq(trades_unique(w, 3), 2);
+    cr_expect(w[0].id == 6 && w[1].id == 7);
+}
