@@ -22,7 +22,8 @@ struct config {
     char budget_scope[64];
     int64_t weight_limit, share_snapshot_pct, share_repair_pct;
     int64_t repair_max, repair_delay_ms, repair_tries, repair_retry_ms, repair_reach_h, data_bytes;
-    bool repair, reset;
+    int64_t liquidations_max, liquidations_queue, open_interest_s;
+    bool repair, reset, liquidations, mark;
 
     // Made by config_check():
     struct redis_url redis;

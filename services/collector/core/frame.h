@@ -40,14 +40,15 @@ struct frame {
     int64_t market;   // st: 1 = USD-M (also when absent), 2 = COIN-M
 
     // trades, and price, qty, maker of a liquidation (price: PRICE_FILL the average fill; qty: what
-    // was executed)
+    // was executed; maker: the forced order sold, so a long was liquidated)
     struct slice price, qty;
-    struct slice exec; // X of a single fill; empty when absent
-    struct slice uid;  // UUID of FRAME_UID_TRADE, 36 bytes
-    int64_t id;        // a or t; >= 0; -1 for FRAME_UID_TRADE
-    int64_t seq;       // -1 absent
-    bool maker;        // the aggressor sold (Binance m=true; Bybit S=Sell)
-    uint8_t flags;     // enum trade_flag
+    struct slice order_price; // of a liquidation: what the order asked for; empty when not told
+    struct slice exec;        // X of a single fill; empty when absent
+    struct slice uid;         // UUID of FRAME_UID_TRADE, 36 bytes
+    int64_t id;               // a or t; >= 0; -1 for FRAME_UID_TRADE
+    int64_t seq;              // -1 absent
+    bool maker;               // the aggressor sold (Binance m=true; Bybit S=Sell)
+    uint8_t flags;            // enum trade_flag
     enum frame_price_kind price_kind;
 
     // book
@@ -81,5 +82,10 @@ void frame_release(struct frame *f);
 
 // frame_scan(), and what it refuses through the others.
 void frame_decode(const char *p, size_t n, struct frame_space *space, struct frame *out);
+// The same for a message that may be a list of events: sink is called once per event, in order. A
+// frame lives for its call.
+typedef void (*frame_sink_fn)(void *arg, const struct frame *f);
+void frame_decode_each(const char *p, size_t n, struct frame_space *space, frame_sink_fn sink,
+                       void *arg);
 
 #endif

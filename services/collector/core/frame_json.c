@@ -5,10 +5,9 @@
 #include <string.h>
 
 #include "common/base/json.h"
-#include "services/collector/core/frame.h"
+#include "services/collector/core/frame_json.h"
 
-// A string without an embedded NUL.
-static bool text(const json_t *o, const char *key, struct slice *out)
+bool frame_json_text(const json_t *o, const char *key, struct slice *out)
 {
     const json_t *v = json_object_get(o, key);
     if (!json_is_string(v)) {
@@ -19,7 +18,7 @@ static bool text(const json_t *o, const char *key, struct slice *out)
     return memchr(out->p, '\0', out->n) == NULL;
 }
 
-static bool number(const json_t *o, const char *key, int64_t *out)
+bool frame_json_number(const json_t *o, const char *key, int64_t *out)
 {
     const json_t *v = json_object_get(o, key);
     if (!json_is_integer(v) || json_integer_value(v) < 0) {
@@ -34,32 +33,23 @@ static bool decode_trade(const json_t *o, const char *id_key, struct frame *f)
     const json_t *maker = json_object_get(o, "m");
     const json_t *market = json_object_get(o, "st");
     const json_t *exec = json_object_get(o, "X");
-    if (!number(o, "E", &f->event_ms) || !number(o, "T", &f->trade_ms) ||
-        !number(o, id_key, &f->id) || !text(o, "s", &f->symbol) || !text(o, "p", &f->price) ||
-        !text(o, "q", &f->qty) || !json_is_boolean(maker)) {
+    if (!frame_json_number(o, "E", &f->event_ms) || !frame_json_number(o, "T", &f->trade_ms) ||
+        !frame_json_number(o, id_key, &f->id) || !frame_json_text(o, "s", &f->symbol) ||
+        !frame_json_text(o, "p", &f->price) || !frame_json_text(o, "q", &f->qty) ||
+        !json_is_boolean(maker)) {
         return false;
     }
     f->maker = json_is_true(maker);
-    if (market != NULL && !number(o, "st", &f->market)) {
+    if (market != NULL && !frame_json_number(o, "st", &f->market)) {
         return false;
     }
-    return exec == NULL || text(o, "X", &f->exec);
+    return exec == NULL || frame_json_text(o, "X", &f->exec);
 }
 
-static enum frame_kind classify(const json_t *root, struct frame *f)
+enum frame_kind frame_json_event(const json_t *event, const json_t *root, struct frame *f)
 {
-    const json_t *event = root;
     struct slice type;
-    if (!json_is_object(root)) {
-        return json_is_array(root) ? FRAME_OTHER : FRAME_MALFORMED;
-    }
-    if (json_object_get(root, "stream") != NULL) {
-        event = json_object_get(root, "data");
-        if (!json_is_object(event)) {
-            return json_is_array(event) ? FRAME_OTHER : FRAME_MALFORMED;
-        }
-    }
-    if (!text(event, "e", &type)) {
+    if (!frame_json_text(event, "e", &type)) {
         const bool control = json_object_get(root, "result") || json_object_get(root, "id") ||
                              json_object_get(root, "error") || json_object_get(root, "code");
         return control ? FRAME_CONTROL : FRAME_MALFORMED;
@@ -70,7 +60,28 @@ static enum frame_kind classify(const json_t *root, struct frame *f)
     if (slice_eq(type, "trade")) {
         return decode_trade(event, "t", f) ? FRAME_TRADE : FRAME_MALFORMED;
     }
+    if (slice_eq(type, "forceOrder")) {
+        return frame_json_force_order(event, f) ? FRAME_LIQUIDATION : FRAME_MALFORMED;
+    }
+    if (slice_eq(type, "markPriceUpdate")) {
+        return frame_json_mark(event, f) ? FRAME_MARK : FRAME_MALFORMED;
+    }
     return FRAME_OTHER;
+}
+
+static enum frame_kind classify(const json_t *root, struct frame *f)
+{
+    const json_t *event = root;
+    if (!json_is_object(root)) {
+        return json_is_array(root) ? FRAME_OTHER : FRAME_MALFORMED;
+    }
+    if (json_object_get(root, "stream") != NULL) {
+        event = json_object_get(root, "data");
+        if (!json_is_object(event)) {
+            return json_is_array(event) ? FRAME_OTHER : FRAME_MALFORMED;
+        }
+    }
+    return frame_json_event(event, root, f);
 }
 
 void frame_parse_json(const char *p, size_t n, struct frame_space *space, struct frame *out)
@@ -87,7 +98,8 @@ void frame_parse_json(const char *p, size_t n, struct frame_space *space, struct
     if (out->kind == FRAME_AGG_TRADE) {
         out->exec = (struct slice){NULL, 0}; // not a field of this event
     }
-    if (out->kind == FRAME_AGG_TRADE || out->kind == FRAME_TRADE) {
+    if (out->kind == FRAME_AGG_TRADE || out->kind == FRAME_TRADE ||
+        out->kind == FRAME_LIQUIDATION || out->kind == FRAME_MARK) {
         out->owner = root;
     } else {
         json_decref(root);

@@ -28,6 +28,7 @@ static void on_down(void *arg, const char *why)
     struct app *a = arg;
     (void)why; // told by the link itself
     writer_down(a);
+    derivs_down(a->derivs);
     for (size_t i = 0; i < a->n; i++) {
         keyspace_forget(&a->lane[i]);
     }
@@ -99,6 +100,8 @@ static void on_tick(void *arg)
         keyspace_check(l, mono_ms);
     }
     repairer_kick(a->repairer);
+    derivs_tick(a->derivs);
+    open_interest_kick(a->oi);
     if (!a->draining) {
         socket_tick(a->socket, mono_ms);
     }
@@ -116,6 +119,7 @@ void app_drain(void *arg)
     a->draining = true;
     socket_stop(a->socket);
     repairer_stop(a->repairer);
+    open_interest_stop(a->oi);
     for (size_t i = 0; i < a->n; i++) {
         outbox_settle(&a->lane[i].outbox, true);
     }
@@ -197,6 +201,8 @@ int app_start(struct app *a, const struct config *cfg, struct loop *loop, struct
                                                      [BUDGET_BACKFILL] = cfg->share_repair_pct}};
     a->budget = budget_new(&budget);
     a->repairer = repairer_new(a);
+    a->derivs = derivs_new(a);
+    a->oi = open_interest_new(a);
     timer_every(a->tick, TICK_MS);
     return 0;
 }
@@ -206,11 +212,13 @@ void app_stop(struct app *a)
     socket_free(a->socket);
     venue_free(a->venue);
     repairer_free(a->repairer);
+    open_interest_free(a->oi);
     if (a->redis != NULL) {
         service_set_redis(a->service, NULL);
         redis_free(a->redis);
     }
     budget_free(a->budget);
+    derivs_free(a->derivs);
     timer_free(a->tick);
     timer_free(a->pump);
     for (size_t i = 0; i < a->n; i++) {

@@ -77,6 +77,8 @@ struct lane {
 struct venue_rest;    // io/venue.c: exchangeInfo and the clock
 struct market_socket; // io/socket.c: the WebSocket
 struct repairer;      // io/repair.c: REST requests for what was missed
+struct derivs;        // io/deriv.c: liquidations and mark prices
+struct open_interest; // io/open_interest.c: REST requests for it
 
 struct app {
     const struct config *cfg;
@@ -87,6 +89,8 @@ struct app {
     struct market_socket *socket;
     struct budget *budget;
     struct repairer *repairer; // NULL when switched off
+    struct derivs *derivs;     // NULL when switched off
+    struct open_interest *oi;  // NULL when switched off
     struct timer *tick, *pump;
     struct lane *lane; // cfg->n
     size_t n;
@@ -154,6 +158,24 @@ void repairer_free(struct repairer *p);
 void repairer_kick(struct repairer *p);
 void repairer_stop(struct repairer *p); // for good
 void repairer_on_gap(void *arg, int64_t from_id, int64_t to_id, int64_t from_ms, int64_t to_ms);
+
+// ---- io/deriv.c ----
+// NULL is allowed everywhere: switched off.
+struct derivs *derivs_new(struct app *a);
+void derivs_free(struct derivs *d);
+// FRAME_LIQUIDATION or FRAME_MARK of this lane's symbol. What came of it: REFUSE_NONE, or why not.
+enum refusal deriv_on_frame_of(struct lane *l, const struct frame *fr, int64_t rx_us);
+void derivs_tick(struct derivs *d); // about every second, and when a lane opened
+void derivs_down(struct derivs *d); // the link to Redis died
+size_t derivs_pending(const struct derivs *d);
+void derivs_health(const struct lane *l, struct jw *w);
+enum refusal derivs_open_interest(struct lane *l, struct slice value, int64_t ts_ms);
+
+// ---- io/open_interest.c ----
+struct open_interest *open_interest_new(struct app *a);
+void open_interest_free(struct open_interest *o);
+void open_interest_stop(struct open_interest *o); // for good
+void open_interest_kick(struct open_interest *o); // about every second
 
 // ---- io/report.c ----
 void report_health(void *arg, struct jw *w);

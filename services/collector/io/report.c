@@ -84,6 +84,7 @@ static void lane_health(const struct app *a, const struct lane *l, struct jw *w)
     put_percentile(w, l, "latency_ms_p99", &l->latency_ms, 99);
     put_percentile(w, l, "ack_us_p50", &l->ack_us, 50);
     put_percentile(w, l, "ack_us_p99", &l->ack_us, 99);
+    derivs_health(l, w);
 }
 
 void report_health(void *arg, struct jw *w)

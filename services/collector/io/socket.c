@@ -123,6 +123,17 @@ static void on_trade_frame(struct market_socket *s, const struct frame *fr, cons
     }
 }
 
+static void on_deriv_frame(struct market_socket *s, const struct frame *fr, const char *p, size_t n,
+                           int64_t rx_us)
+{
+    struct lane *l = lane_of(s->app, fr->symbol);
+    const enum refusal why = l != NULL ? deriv_on_frame_of(l, fr, rx_us) : REFUSE_FOREIGN;
+    if (why != REFUSE_NONE) {
+        s->app->foreign += l == NULL ? 1 : 0;
+        log_refused(l != NULL ? l->feed.ins.name : NULL, why, p, n);
+    }
+}
+
 static void on_message(void *arg, const char *p, size_t n, int64_t rx_us)
 {
     struct market_socket *s = arg;
@@ -142,9 +153,11 @@ static void on_message(void *arg, const char *p, size_t n, int64_t rx_us)
     case FRAME_OTHER:
     case FRAME_UID_TRADE:
     case FRAME_BOOK:
+        a->ignored++;
+        break;
     case FRAME_LIQUIDATION:
     case FRAME_MARK:
-        a->ignored++;
+        on_deriv_frame(s, &fr, p, n, rx_us);
         break;
     }
     frame_release(&fr);

@@ -145,6 +145,7 @@ void writer_pump(struct app *a)
     for (size_t i = 0; i < a->n; i++) {
         pending += outbox_pending(&a->lane[i].outbox);
     }
+    pending += derivs_pending(a->derivs);
     if (pending == 0) {
         service_done(a->service);
     }
