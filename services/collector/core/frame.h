@@ -75,10 +75,15 @@ struct frame_space {
 bool frame_scan(const char *p, size_t n, struct frame *out);
 // The same for depthUpdate.
 bool frame_scan_depth(const char *p, size_t n, struct frame_space *space, struct frame *out);
+// And for the answer of /fapi/v1/depth, which becomes a FRAME_BOOK with snapshot set and without a
+// symbol.
+bool frame_scan_snapshot(const char *p, size_t n, struct frame_space *space, struct frame *out);
 
 // Everything else. Always fills *out (kind says what came of it).
 void frame_parse_json(const char *p, size_t n, struct frame_space *space, struct frame *out);
 void frame_release(struct frame *f);
+// That answer, by the scanner or else by jansson: FRAME_BOOK or FRAME_MALFORMED.
+void frame_decode_snapshot(const char *p, size_t n, struct frame_space *space, struct frame *out);
 
 // frame_scan(), and what it refuses through the others.
 void frame_decode(const char *p, size_t n, struct frame_space *space, struct frame *out);

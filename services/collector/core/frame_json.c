@@ -6,6 +6,7 @@
 
 #include "common/base/json.h"
 #include "services/collector/core/frame_json.h"
+#include "services/collector/core/frame_json_book.h"
 
 bool frame_json_text(const json_t *o, const char *key, struct slice *out)
 {
@@ -86,7 +87,6 @@ static enum frame_kind classify(const json_t *root, struct frame *f)
 
 void frame_parse_json(const char *p, size_t n, struct frame_space *space, struct frame *out)
 {
-    (void)space;
     memset(out, 0, sizeof *out);
     out->market = 1;
     json_t *root = json_parse(p, n, NULL);
@@ -95,10 +95,13 @@ void frame_parse_json(const char *p, size_t n, struct frame_space *space, struct
         return;
     }
     out->kind = classify(root, out);
+    if (out->kind == FRAME_OTHER) {
+        out->kind = frame_json_book(root, space, out);
+    }
     if (out->kind == FRAME_AGG_TRADE) {
         out->exec = (struct slice){NULL, 0}; // not a field of this event
     }
-    if (out->kind == FRAME_AGG_TRADE || out->kind == FRAME_TRADE ||
+    if (out->kind == FRAME_AGG_TRADE || out->kind == FRAME_TRADE || out->kind == FRAME_BOOK ||
         out->kind == FRAME_LIQUIDATION || out->kind == FRAME_MARK) {
         out->owner = root;
     } else {

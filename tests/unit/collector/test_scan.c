@@ -244,7 +244,9 @@ Test(frame_json, tells_what_a_message_is)
     static const struct verdict rows[] = {
         {"{\"result\":null,\"id\":1}", FRAME_CONTROL},
         {"{\"error\":{\"code\":2,\"msg\":\"x\"},\"id\":1}", FRAME_CONTROL},
-        {"{\"stream\":\"btcusdt@depth\",\"data\":{\"e\":\"depthUpdate\",\"E\":1}}", FRAME_OTHER},
+        {"{\"stream\":\"btcusdt@kline_1m\",\"data\":{\"e\":\"kline\",\"E\":1}}", FRAME_OTHER},
+        {"{\"stream\":\"btcusdt@depth\",\"data\":{\"e\":\"depthUpdate\",\"E\":1}}",
+         FRAME_MALFORMED},
         {"{\"stream\":\"!forceOrder@arr\",\"data\":[]}", FRAME_OTHER},
         {"[]", FRAME_OTHER},
         {"", FRAME_MALFORMED},
