@@ -6,110 +6,188 @@
 #include "common/base/mem.h"
 #include "common/base/str.h"
 
+static void queue_release(struct fault_queue *q)
+{
+    for (size_t i = 0; i < q->n; i++) {
+        free(q->at[i].text);
+    }
+    free(q->at);
+    *q = (struct fault_queue){0};
+}
+
 void faults_release(struct faults *f)
 {
-    free(f->held);
-    free(f->stalled);
+    for (int k = 0; k < SIM_KINDS; k++) {
+        queue_release(&f->held[k]);
+    }
+    queue_release(&f->stalled);
     *f = (struct faults){0};
 }
 
-static void keep(struct sim_trade **list, size_t *n, size_t *cap, const struct sim_trade *t)
+static void keep(struct fault_queue *q, struct wire_key key, const char *p, size_t n)
 {
-    if (*n == *cap) {
-        *cap = *cap * 2 + 16;
-        *list = xrealloc(*list, *cap * sizeof **list);
+    if (q->n == q->cap) {
+        q->cap = q->cap * 2 + 16;
+        q->at = xrealloc(q->at, q->cap * sizeof *q->at);
     }
-    (*list)[(*n)++] = *t;
+    char *text = xmalloc(n + 1);
+    memcpy(text, p, n);
+    text[n] = '\0';
+    q->at[q->n++] = (struct fault_frame){key, text, n};
 }
 
-static void send(struct faults *f, const struct sim_trade *t, fault_emit_fn emit, void *arg)
-{
-    emit(arg, t);
-    if (f->duplicate > 0) {
-        f->duplicate--;
-        f->duplicated++;
-        emit(arg, t);
-    }
-}
-
-static void send_reversed(struct faults *f, fault_emit_fn emit, void *arg)
-{
-    while (f->held_n > 0) {
-        f->held_n--;
-        f->reordered++;
-        send(f, &f->held[f->held_n], emit, arg);
-    }
-}
-
-static void pass_reorder(struct faults *f, const struct sim_trade *t, fault_emit_fn emit, void *arg)
-{
-    if (f->reorder == 0) {
-        send(f, t, emit, arg);
-        return;
-    }
-    keep(&f->held, &f->held_n, &f->held_cap, t);
-    f->reorder--;
-    if (f->reorder == 0) {
-        send_reversed(f, emit, arg);
-    }
-}
-
-void faults_pass(struct faults *f, const struct sim_trade *t, int64_t now_ms, fault_emit_fn emit,
+static void send(struct faults *f, struct wire_key key, const char *p, size_t n, fault_emit_fn emit,
                  void *arg)
 {
-    if (f->skip > 0) {
-        f->skip--;
+    emit(arg, key, p, n);
+    if (f->duplicate[key.kind] > 0) {
+        f->duplicate[key.kind]--;
+        f->duplicated++;
+        emit(arg, key, p, n);
+    }
+}
+
+static void send_reversed(struct faults *f, enum sim_kind kind, fault_emit_fn emit, void *arg)
+{
+    struct fault_queue *q = &f->held[kind];
+    while (q->n > 0) {
+        struct fault_frame *x = &q->at[--q->n];
+        f->reordered++;
+        send(f, x->key, x->text, x->n, emit, arg);
+        free(x->text);
+    }
+}
+
+static void pass_reorder(struct faults *f, struct wire_key key, const char *p, size_t n,
+                         fault_emit_fn emit, void *arg)
+{
+    if (f->reorder[key.kind] == 0) {
+        send(f, key, p, n, emit, arg);
+        return;
+    }
+    keep(&f->held[key.kind], key, p, n);
+    if (--f->reorder[key.kind] == 0) {
+        send_reversed(f, key.kind, emit, arg);
+    }
+}
+
+// The stall of a stream that is in force; an old one is forgotten on the way.
+static int stall_of(struct faults *f, struct wire_key key, int64_t now_ms)
+{
+    for (size_t i = 0; i < f->stalls; i++) {
+        if (f->stall[i].until_ms <= now_ms) {
+            f->stall[i] = f->stall[--f->stalls];
+            i--;
+        } else if (wire_key_eq(f->stall[i].key, key)) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+static bool anything(const struct faults *f)
+{
+    bool any = f->stalls > 0 || f->stalled.n > 0;
+    for (int k = 0; k < SIM_KINDS; k++) {
+        any = any || f->skip[k] > 0 || f->duplicate[k] > 0 || f->reorder[k] > 0 || f->held[k].n > 0;
+    }
+    return any;
+}
+
+void faults_pass(struct faults *f, struct wire_key key, const char *p, size_t n, int64_t now_ms,
+                 fault_emit_fn emit, void *arg)
+{
+    if (!f->active) {
+        emit(arg, key, p, n);
+        return;
+    }
+    f->active = anything(f);
+    if (f->skip[key.kind] > 0) {
+        f->skip[key.kind]--;
         f->skipped++;
         return;
     }
-    if (f->stall[t->lane].until_ms > now_ms) {
-        if (f->stall[t->lane].keep && f->stalled_n < FAULT_MAX_COUNT) {
+    int i = stall_of(f, key, now_ms);
+    if (i >= 0) {
+        if (f->stall[i].keep && f->stalled.n < FAULT_MAX_COUNT) {
             f->stall_delayed++;
-            keep(&f->stalled, &f->stalled_n, &f->stalled_cap, t);
+            keep(&f->stalled, key, p, n);
         } else {
             f->stall_dropped++;
         }
         return;
     }
     faults_tick(f, now_ms, emit, arg);
-    pass_reorder(f, t, emit, arg);
+    pass_reorder(f, key, p, n, emit, arg);
 }
 
 void faults_tick(struct faults *f, int64_t now_ms, fault_emit_fn emit, void *arg)
 {
+    struct fault_queue *q = &f->stalled;
     size_t left = 0;
-    for (size_t i = 0; i < f->stalled_n; i++) {
-        if (f->stall[f->stalled[i].lane].until_ms > now_ms) {
-            f->stalled[left++] = f->stalled[i];
+    for (size_t i = 0; i < q->n; i++) {
+        struct fault_frame x = q->at[i];
+        if (stall_of(f, x.key, now_ms) >= 0) {
+            q->at[left++] = x;
         } else {
-            struct sim_trade t = f->stalled[i];
-            pass_reorder(f, &t, emit, arg);
+            pass_reorder(f, x.key, x.text, x.n, emit, arg);
+            free(x.text);
         }
     }
-    f->stalled_n = left;
+    q->n = left;
 }
 
 void faults_flush(struct faults *f, fault_emit_fn emit, void *arg)
 {
     faults_tick(f, INT64_MAX, emit, arg);
-    f->reorder = 0;
-    send_reversed(f, emit, arg);
+    for (int k = 0; k < SIM_KINDS; k++) {
+        f->reorder[k] = 0;
+        send_reversed(f, (enum sim_kind)k, emit, arg);
+    }
 }
 
 bool faults_holding(const struct faults *f)
 {
-    return f->stalled_n > 0 || f->held_n > 0;
+    bool held = f->stalled.n > 0;
+    for (int k = 0; k < SIM_KINDS; k++) {
+        held = held || f->held[k].n > 0;
+    }
+    return held;
 }
 
-void faults_reorder(struct faults *f, int64_t n)
+void faults_skip(struct faults *f, enum sim_kind kind, int64_t n)
 {
-    f->reorder += n;
+    f->skip[kind] += n;
+    f->active = true;
 }
 
-void faults_stall(struct faults *f, int lane, int64_t until_ms, bool keep_them)
+void faults_duplicate(struct faults *f, enum sim_kind kind, int64_t n)
 {
-    f->stall[lane].until_ms = until_ms;
-    f->stall[lane].keep = keep_them;
+    f->duplicate[kind] += n;
+    f->active = true;
+}
+
+void faults_reorder(struct faults *f, enum sim_kind kind, int64_t n)
+{
+    f->reorder[kind] += n;
+    f->active = true;
+}
+
+bool faults_stall(struct faults *f, struct wire_key key, int64_t until_ms, bool keep_them)
+{
+    size_t i = 0;
+    while (i < f->stalls && !wire_key_eq(f->stall[i].key, key)) {
+        i++;
+    }
+    if (i == FAULT_MAX_STALLS) {
+        return false;
+    }
+    f->stalls = i == f->stalls ? i + 1 : f->stalls;
+    f->stall[i].key = key;
+    f->stall[i].until_ms = until_ms;
+    f->stall[i].keep = keep_them;
+    f->active = true;
+    return true;
 }
 
 // ---- broken frames ------------------------------------------------------------------------------

@@ -11,39 +11,56 @@
 
 #include "common/base/buf.h"
 #include "services/exchange-sim/core/market.h"
+#include "services/exchange-sim/core/wire.h"
 
 #define FAULT_MAX_COUNT 100000
 
-typedef void (*fault_emit_fn)(void *arg, const struct sim_trade *t);
+typedef void (*fault_emit_fn)(void *arg, struct wire_key key, const char *p, size_t n);
 
+struct fault_frame {
+    struct wire_key key;
+    char *text; // owned
+    size_t n;
+};
+
+struct fault_queue {
+    struct fault_frame *at;
+    size_t n, cap;
+};
+
+#define FAULT_MAX_STALLS 64
 struct faults {
-    int64_t skip, duplicate; // how many trades are still to be treated so
-    int64_t reorder;         // how many are still to be collected
-    struct sim_trade *held;  // being reordered
-    size_t held_n, held_cap;
+    // How many frames of a kind are still to be treated so; they count what is sent to somebody.
+    int64_t skip[SIM_KINDS], duplicate[SIM_KINDS], reorder[SIM_KINDS];
+    struct fault_queue held[SIM_KINDS]; // being reordered
     struct {
-        int64_t until_ms; // 0 = none
-        bool keep;        // deliver late instead of never
-    } stall[MARKET_MAX_LANES];
-    struct sim_trade *stalled;
-    size_t stalled_n, stalled_cap;
+        struct wire_key key;
+        int64_t until_ms;
+        bool keep; // deliver late instead of never
+    } stall[FAULT_MAX_STALLS];
+    size_t stalls;
+    struct fault_queue stalled;
+    bool active; // anything ordered or held: the fast path looks at this alone
     // Totals since the start.
     int64_t skipped, duplicated, reordered, stall_dropped, stall_delayed, malformed;
 };
 
 void faults_release(struct faults *f);
-// A released trade on its way to the clients; emits none, one or several.
-void faults_pass(struct faults *f, const struct sim_trade *t, int64_t now_ms, fault_emit_fn emit,
-                 void *arg);
+// A frame on its way to the clients; emits none, one or several.
+void faults_pass(struct faults *f, struct wire_key key, const char *p, size_t n, int64_t now_ms,
+                 fault_emit_fn emit, void *arg);
 // Emits what a stall that is over held back. Call now and then.
 void faults_tick(struct faults *f, int64_t now_ms, fault_emit_fn emit, void *arg);
 // Emits everything that is held back: the feed has ended.
 void faults_flush(struct faults *f, fault_emit_fn emit, void *arg);
 bool faults_holding(const struct faults *f);
 
-// The next n trades go out in reverse order. An order under way is extended.
-void faults_reorder(struct faults *f, int64_t n);
-void faults_stall(struct faults *f, int lane, int64_t until_ms, bool keep);
+void faults_skip(struct faults *f, enum sim_kind kind, int64_t n);
+void faults_duplicate(struct faults *f, enum sim_kind kind, int64_t n);
+// The next n frames of a kind go out in reverse order. An order under way is extended.
+void faults_reorder(struct faults *f, enum sim_kind kind, int64_t n);
+// False: too many streams are stalled already.
+bool faults_stall(struct faults *f, struct wire_key key, int64_t until_ms, bool keep);
 
 // Appends a broken frame made after `like`, which carries the id that the next trade will have.
 // kinds: mix (the nth of those that a client survives), truncated, not_json, not_object, no_price,

@@ -30,6 +30,8 @@ struct gen {
     struct market market; // first
     int64_t per_day;
     uint64_t uses;
+    struct sim_event next; // what peek() shows
+    bool has_next;
     struct gen_lane lane[MARKET_MAX_LANES];
 };
 
@@ -134,6 +136,8 @@ static int add_symbol(struct gen *g, uint64_t seed, const char *symbol, int64_t 
     }
     str_copy(g->market.lane[i].tick, sizeof g->market.lane[i].tick, c->tick);
     str_copy(g->market.lane[i].step, sizeof g->market.lane[i].step, c->step);
+    g->market.lane[i].price_decimals = c->price_decimals;
+    g->market.lane[i].qty_decimals = c->qty_scale;
     struct gen_lane *l = &g->lane[i];
     l->sym = (struct gen_symbol){.key = key_of(seed, symbol),
                                  .base_ticks = c->base_ticks,
@@ -154,6 +158,7 @@ struct gen *gen_new(uint64_t seed, const char *symbols, int64_t rate_milli, int6
 {
     struct gen *g = xcalloc(1, sizeof *g);
     g->market.ops = &ops;
+    g->market.has_trades = true;
     g->per_day = GEN_TRADES_PER_DAY * rate_milli / 1000;
     if (rate_milli < 10 || rate_milli > GEN_MAX_RATE_MILLI || from_ms < MS_PER_DAY) {
         err_set(e, ERR_RANGE, "rate or start of the generated market is out of range");
@@ -224,22 +229,26 @@ static int next_lane(struct gen *g)
     return best;
 }
 
-static bool peek(struct market *m, struct sim_trade *out)
+static const struct sim_event *peek(struct market *m)
 {
     struct gen *g = gen_of(m);
-    int i = next_lane(g);
-    fill(g, i, g->lane[i].pos, out);
-    return true;
+    if (!g->has_next) {
+        int i = next_lane(g);
+        g->next = (struct sim_event){.kind = SIM_TRADE, .lane = i, .has_trade = true};
+        fill(g, i, g->lane[i].pos, &g->next.trade);
+        g->next.t_ms = g->next.trade.t_ms;
+        g->has_next = true;
+    }
+    return &g->next;
 }
 
 static void advance(struct market *m)
 {
     struct gen *g = gen_of(m);
-    int i = next_lane(g);
-    struct sim_trade t;
-    fill(g, i, g->lane[i].pos, &t);
-    market_note_release(m, &t);
-    g->lane[i].pos++;
+    const struct sim_event *e = peek(m);
+    g->has_next = false;
+    market_note_release(m, &e->trade);
+    g->lane[e->lane].pos++;
 }
 
 static bool seek_id(struct market *m, int lane, int64_t id)

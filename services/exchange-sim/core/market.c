@@ -14,10 +14,27 @@ int market_lane_of(const struct market *m, const char *symbol)
     return -1;
 }
 
-int market_lane_of_stream(const struct market *m, const char *stream)
+static bool seen_by(const struct lane *l, enum sim_venue venue)
+{
+    return l->venue == venue || l->venue == VENUE_ANY || venue == VENUE_ANY;
+}
+
+int market_lane_at(const struct market *m, const char *symbol, size_t n, enum sim_venue venue)
 {
     for (int i = 0; i < m->lanes; i++) {
-        if (strcmp(m->lane[i].stream, stream) == 0) {
+        const struct lane *l = &m->lane[i];
+        if (seen_by(l, venue) && strlen(l->symbol) == n && memcmp(l->symbol, symbol, n) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+int market_lane_of_lower(const struct market *m, const char *lower, size_t n, enum sim_venue venue)
+{
+    for (int i = 0; i < m->lanes; i++) {
+        const struct lane *l = &m->lane[i];
+        if (seen_by(l, venue) && strlen(l->lower) == n && memcmp(l->lower, lower, n) == 0) {
             return i;
         }
     }
@@ -26,24 +43,35 @@ int market_lane_of_stream(const struct market *m, const char *stream)
 
 int market_add_lane(struct market *m, const char *symbol)
 {
-    int known = market_lane_of(m, symbol);
-    if (known >= 0 || m->lanes == MARKET_MAX_LANES) {
+    return market_add_venue_lane(m, symbol, VENUE_ANY);
+}
+
+int market_add_venue_lane(struct market *m, const char *symbol, enum sim_venue venue)
+{
+    int known = market_lane_at(m, symbol, strlen(symbol), venue);
+    if (known >= 0) {
+        if (m->lane[known].venue == VENUE_ANY) {
+            m->lane[known].venue = venue;
+        }
         return known;
     }
-    struct lane *l = &m->lane[m->lanes];
-    *l = (struct lane){.first_id = -1, .last_id = -1, .last_t_ms = -1};
-    char lower[SIM_SYMBOL_TEXT] = "";
-    size_t n = strlen(symbol);
-    for (size_t i = 0; i < n && i + 1 < sizeof lower; i++) {
-        char c = symbol[i];
-        lower[i] = (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+    if (m->lanes == MARKET_MAX_LANES) {
+        return -1;
     }
-    if (!str_copy(l->symbol, sizeof l->symbol, symbol) ||
-        !str_fmt(l->stream, sizeof l->stream, "%s@aggTrade", lower)) {
+    struct lane *l = &m->lane[m->lanes];
+    *l = (struct lane){.first_id = -1, .last_id = -1, .last_t_ms = -1, .venue = venue};
+    size_t n = strlen(symbol);
+    for (size_t i = 0; i < n && i + 1 < sizeof l->lower; i++) {
+        char c = symbol[i];
+        l->lower[i] = (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+    }
+    if (!str_copy(l->symbol, sizeof l->symbol, symbol)) {
         return -1;
     }
     str_copy(l->tick, sizeof l->tick, "0.01");
     str_copy(l->step, sizeof l->step, "0.001");
+    l->price_decimals = 2;
+    l->qty_decimals = 3;
     return m->lanes++;
 }
 

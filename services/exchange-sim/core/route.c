@@ -28,29 +28,26 @@ struct route_path route_parse(const char *path)
     return r;
 }
 
-void subs_init(struct subs *s, enum route route, bool combined)
+void subs_init(struct subs *s, const struct wire *wire, enum route route, bool combined)
 {
-    *s = (struct subs){.route = route, .combined = combined};
+    *s = (struct subs){.route = route, .combined = combined, .wire = wire};
+    s->mask = xcalloc(MARKET_MAX_LANES + 1, sizeof *s->mask);
 }
 
 void subs_release(struct subs *s)
 {
-    free(s->names);
+    free(s->at);
+    free(s->mask);
     *s = (struct subs){0};
 }
 
 static size_t find(const struct subs *s, const char *name, size_t n)
 {
     size_t i = 0;
-    while (i < s->n && !(strlen(s->names[i]) == n && memcmp(s->names[i], name, n) == 0)) {
+    while (i < s->n && !(strlen(s->at[i].name) == n && memcmp(s->at[i].name, name, n) == 0)) {
         i++;
     }
     return i;
-}
-
-static int lane_for(const struct subs *s, const struct market *m, const char *name)
-{
-    return s->route == ROUTE_MARKET ? market_lane_of_stream(m, name) : -1;
 }
 
 bool subs_add(struct subs *s, const struct market *m, const char *name, size_t n)
@@ -66,29 +63,33 @@ bool subs_add(struct subs *s, const struct market *m, const char *name, size_t n
     }
     if (s->n == s->cap) {
         s->cap = s->cap * 2 + 4;
-        s->names = xrealloc(s->names, s->cap * sizeof *s->names);
+        s->at = xrealloc(s->at, s->cap * sizeof *s->at);
     }
-    str_copyn(s->names[s->n], STREAM_TEXT, name, n);
-    int lane = lane_for(s, m, s->names[s->n]);
-    if (lane >= 0) {
-        s->lane[lane] = true;
+    struct sub *sub = &s->at[s->n++];
+    str_copyn(sub->name, sizeof sub->name, name, n);
+    sub->key = s->wire->resolve(m, s->route, sub->name);
+    if (sub->key.lane >= 0) {
+        s->mask[sub->key.lane][sub->key.kind] |= UINT32_C(1) << sub->key.format;
     }
-    s->n++;
     return true;
 }
 
-void subs_remove(struct subs *s, const struct market *m, const char *name, size_t n)
+void subs_remove(struct subs *s, const char *name, size_t n)
 {
     size_t i = find(s, name, n);
     if (i == s->n) {
         return;
     }
-    int lane = lane_for(s, m, s->names[i]);
-    if (lane >= 0) {
-        s->lane[lane] = false;
-    }
-    memmove(s->names[i], s->names[i + 1], (s->n - i - 1) * sizeof *s->names);
+    struct wire_key key = s->at[i].key;
+    memmove(&s->at[i], &s->at[i + 1], (s->n - i - 1) * sizeof *s->at);
     s->n--;
+    bool other = key.lane < 0; // another name of the same stream is still there
+    for (size_t k = 0; k < s->n && !other; k++) {
+        other = wire_key_eq(s->at[k].key, key);
+    }
+    if (!other) {
+        s->mask[key.lane][key.kind] &= ~(UINT32_C(1) << key.format);
+    }
 }
 
 bool subs_add_list(struct subs *s, const struct market *m, const char *list)
@@ -104,14 +105,19 @@ bool subs_add_list(struct subs *s, const struct market *m, const char *list)
     return ok;
 }
 
-bool subs_any_lane(const struct subs *s)
+bool subs_any_of(const struct subs *s, enum sim_kind kind)
 {
-    for (int i = 0; i < MARKET_MAX_LANES; i++) {
-        if (s->lane[i]) {
+    for (size_t i = 0; i < s->n; i++) {
+        if (s->at[i].key.lane >= 0 && (kind == SIM_KINDS || s->at[i].key.kind == kind)) {
             return true;
         }
     }
     return false;
+}
+
+bool subs_any(const struct subs *s)
+{
+    return subs_any_of(s, SIM_KINDS);
 }
 
 bool rate_rule_ok(struct rate_rule *r, int64_t now_ms)

@@ -10,11 +10,9 @@
 #include <stddef.h>
 
 #include "services/exchange-sim/core/market.h"
+#include "services/exchange-sim/core/wire.h"
 
 #define ROUTE_MAX_STREAMS 1024
-#define STREAM_TEXT 64 // a longer stream name is accepted nowhere
-
-enum route { ROUTE_NONE, ROUTE_MARKET, ROUTE_PUBLIC, ROUTE_RETIRED };
 
 struct route_path {
     enum route route;
@@ -25,23 +23,35 @@ struct route_path {
 // path without the query ("/market/ws/btcusdt@aggTrade"). ROUTE_NONE = no WebSocket lives there.
 struct route_path route_parse(const char *path);
 
-// What a client is subscribed to. Streams keep the order of subscription.
+struct sub {
+    char name[STREAM_TEXT];
+    struct wire_key key;
+};
+
+// What a client is subscribed to, in the order of subscription.
 struct subs {
     enum route route;
     bool combined;
-    char (*names)[STREAM_TEXT];
+    const struct wire *wire;
+    struct sub *at;
     size_t n, cap;
-    bool lane[MARKET_MAX_LANES]; // trades of that lane go to this client
+    uint32_t (*mask)[SIM_KINDS]; // per lane and WIRE_ALL_LANES: the formats that are wanted
 };
 
-void subs_init(struct subs *s, enum route route, bool combined);
+void subs_init(struct subs *s, const struct wire *wire, enum route route, bool combined);
 void subs_release(struct subs *s);
 // Adds one stream (already there: nothing happens). False when it is too long or there are 1024.
 bool subs_add(struct subs *s, const struct market *m, const char *name, size_t n);
-void subs_remove(struct subs *s, const struct market *m, const char *name, size_t n);
+void subs_remove(struct subs *s, const char *name, size_t n);
 // Adds all of "a/b/c"; false when any was refused.
 bool subs_add_list(struct subs *s, const struct market *m, const char *list);
-bool subs_any_lane(const struct subs *s);
+static inline bool subs_wants(const struct subs *s, struct wire_key key)
+{
+    return key.lane >= 0 && (s->mask[key.lane][key.kind] >> key.format & 1) != 0;
+}
+// Any stream that may carry something; `kind` < SIM_KINDS: of that kind.
+bool subs_any(const struct subs *s);
+bool subs_any_of(const struct subs *s, enum sim_kind kind);
 
 // At most `max` messages in any `window_ms`; the venue disconnects who sends more.
 #define RATE_MAX_MESSAGES 32

@@ -39,7 +39,8 @@ struct tape {
     size_t n, cap;
     char *text;
     size_t text_n, text_cap;
-    size_t pos; // items before it are released
+    size_t pos;            // items before it are released
+    struct sim_event next; // what peek() shows
     int64_t shift_ms;
     int64_t first_ms, last_ms;
     bool full;
@@ -52,6 +53,7 @@ struct tape *tape_new(void)
 {
     struct tape *t = xcalloc(1, sizeof *t);
     t->market.ops = &ops;
+    t->market.has_trades = true;
     return t;
 }
 
@@ -320,14 +322,17 @@ static void fill(const struct tape *t, const struct item *it, struct sim_trade *
     copy_text(t, (size_t)it->text + it->price_n + it->qty_n, it->nq_n, out->nq);
 }
 
-static bool peek(struct market *m, struct sim_trade *out)
+static const struct sim_event *peek(struct market *m)
 {
     struct tape *t = tape_of(m);
     if (t->pos == t->n) {
-        return false;
+        return NULL;
     }
-    fill(t, &t->items[t->pos], out);
-    return true;
+    const struct item *it = &t->items[t->pos];
+    t->next = (struct sim_event){.kind = SIM_TRADE, .lane = it->lane, .has_trade = true};
+    fill(t, it, &t->next.trade);
+    t->next.t_ms = t->next.trade.t_ms;
+    return &t->next;
 }
 
 static void advance(struct market *m)

@@ -34,12 +34,13 @@ static int64_t mono_ms(void)
     return sim_mono_us() / 1000;
 }
 
-struct client *client_new(struct sim *s, struct lws *wsi, enum route route, bool combined)
+struct client *client_new(struct sim *s, struct lws *wsi, const struct wire *wire, enum route route,
+                          bool combined)
 {
     struct client *c = xcalloc(1, sizeof *c);
     c->sim = s;
     c->wsi = wsi;
-    subs_init(&c->subs, route, combined);
+    subs_init(&c->subs, wire, route, combined);
     buf_init(&c->out, (size_t)s->cfg->client_buffer_bytes);
     buf_init(&c->in, MAX_RECEIVED);
     c->rate = (struct rate_rule){.max = 10, .window_ms = 1000};
@@ -52,6 +53,21 @@ struct client *client_new(struct sim *s, struct lws *wsi, enum route route, bool
     s->client_count++;
     s->connections++;
     return c;
+}
+
+// Counts anew what is wanted, and by how many.
+static void recount(struct sim *s)
+{
+    memset(s->wanted, 0, sizeof s->wanted);
+    for (const struct client *c = s->clients; c != NULL; c = c->next) {
+        for (size_t i = 0; i < c->subs.n; i++) {
+            struct wire_key k = c->subs.at[i].key;
+            if (k.lane >= 0) {
+                s->wanted[k.lane][k.kind][k.format]++;
+            }
+        }
+    }
+    sim_audience_changed(s);
 }
 
 void client_free(struct client *c)
@@ -71,14 +87,14 @@ void client_free(struct client *c)
     buf_release(&c->in);
     free(c);
     if (!s->stopping) {
-        sim_audience_changed(s);
+        recount(s);
     }
 }
 
 bool client_subscribe_list(struct client *c, const char *list)
 {
     bool ok = subs_add_list(&c->subs, c->sim->market, list);
-    sim_audience_changed(c->sim);
+    recount(c->sim);
     return ok;
 }
 
@@ -125,14 +141,28 @@ static void queue(struct client *c, const char *head, size_t head_n, const char 
     lws_callback_on_writable(c->wsi);
 }
 
-void clients_send(struct sim *s, int lane, const char *frame, size_t n)
+// A client that has the stream under two names hears it twice, under each of them.
+static void send_wrapped(struct client *c, struct wire_key key, const char *text, size_t n)
 {
-    char head[96];
-    str_fmt(head, sizeof head, "{\"stream\":\"%s\",\"data\":", s->market->lane[lane].stream);
+    char head[STREAM_TEXT + 32];
+    for (size_t i = 0; i < c->subs.n; i++) {
+        if (wire_key_eq(c->subs.at[i].key, key)) {
+            str_fmt(head, sizeof head, "{\"stream\":\"%s\",\"data\":", c->subs.at[i].name);
+            queue(c, head, strlen(head), text, n, "}");
+        }
+    }
+}
+
+void clients_send(struct sim *s, struct wire_key key, const char *frame, size_t n)
+{
     for (struct client *c = s->clients; c != NULL; c = c->next) {
-        if (c->subs.lane[lane]) {
-            bool wrap = c->subs.combined;
-            queue(c, head, wrap ? strlen(head) : 0, frame, n, wrap ? "}" : "");
+        if (!subs_wants(&c->subs, key)) {
+            continue;
+        }
+        if (c->subs.combined) {
+            send_wrapped(c, key, frame, n);
+        } else {
+            queue(c, "", 0, frame, n, "");
         }
     }
 }
@@ -239,8 +269,7 @@ static void change(struct client *c, const json_t *params, const json_t *id, boo
                           json_string_length(name)) &&
                  ok;
         } else {
-            subs_remove(&c->subs, c->sim->market, json_string_value(name),
-                        json_string_length(name));
+            subs_remove(&c->subs, json_string_value(name), json_string_length(name));
         }
     }
     if (ok) {
@@ -248,7 +277,7 @@ static void change(struct client *c, const json_t *params, const json_t *id, boo
     } else {
         refuse(c, 2, "Invalid request: too many streams or a name that is too long", id);
     }
-    sim_audience_changed(c->sim);
+    recount(c->sim);
 }
 
 static void list(struct client *c, const json_t *id)
@@ -260,7 +289,7 @@ static void list(struct client *c, const json_t *id)
         if (i > 0) {
             buf_addc(&b, ',');
         }
-        json_add_str(&b, c->subs.names[i], strlen(c->subs.names[i]));
+        json_add_str(&b, c->subs.at[i].name, strlen(c->subs.at[i].name));
     }
     buf_addc(&b, ']');
     answer(c, buf_cstr(&b), id);
@@ -384,7 +413,16 @@ int64_t clients_subscribed(const struct sim *s)
 {
     int64_t n = 0;
     for (const struct client *c = s->clients; c != NULL; c = c->next) {
-        n += subs_any_lane(&c->subs);
+        n += subs_any(&c->subs);
+    }
+    return n;
+}
+
+int64_t clients_reading_trades(const struct sim *s)
+{
+    int64_t n = 0;
+    for (const struct client *c = s->clients; c != NULL; c = c->next) {
+        n += subs_any_of(&c->subs, SIM_TRADE);
     }
     return n;
 }

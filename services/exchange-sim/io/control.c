@@ -33,7 +33,7 @@ static int lane_param(const struct sim *s, rest_param_fn param, void *arg)
     const char *stream = param(arg, "stream");
     const char *symbol = param(arg, "symbol");
     if (stream != NULL) {
-        return market_lane_of_stream(s->market, stream);
+        return sim_find_stream(s, stream).lane;
     }
     return symbol != NULL ? market_lane_of(s->market, symbol) : 0;
 }
@@ -43,7 +43,9 @@ static void put_lane(struct sim *s, struct jw *w, int i)
     const struct lane *l = &s->market->lane[i];
     jw_obj(w);
     jw_kstr(w, "symbol", l->symbol);
-    jw_kstr(w, "stream", l->stream);
+    char stream[STREAM_TEXT];
+    str_fmt(stream, sizeof stream, "%s@aggTrade", l->lower);
+    jw_kstr(w, "stream", stream);
     if (s->tape != NULL) {
         jw_kint(w, "total", tape_lane_len(s->tape, i));
     }
@@ -151,16 +153,39 @@ static int truth(struct sim *s, rest_param_fn param, void *arg, struct buf *body
     return 200;
 }
 
+// The kind that ?kind= names; trades when there is none; SIM_KINDS: unknown.
+static enum sim_kind kind_param(rest_param_fn param, void *arg)
+{
+    static const char *const names[SIM_KINDS] = {
+        [SIM_TRADE] = "trade",
+        [SIM_DEPTH] = "depth",
+        [SIM_TICKER] = "ticker",
+        [SIM_MARK] = "mark",
+        [SIM_LIQUIDATION] = "liquidation",
+        [SIM_KLINE] = "kline",
+    };
+    const char *kind = param(arg, "kind");
+    for (int k = 0; kind != NULL && k < SIM_KINDS; k++) {
+        if (names[k] != NULL && strcmp(names[k], kind) == 0) {
+            return (enum sim_kind)k;
+        }
+    }
+    return kind == NULL ? SIM_TRADE : SIM_KINDS;
+}
+
 static int order_stall(struct sim *s, rest_param_fn param, void *arg, struct buf *body)
 {
-    int lane = lane_param(s, param, arg);
+    const char *stream = param(arg, "stream");
+    struct wire_key key = {.lane = lane_param(s, param, arg), .kind = SIM_TRADE};
+    if (stream != NULL) {
+        key = sim_find_stream(s, stream);
+    }
     int64_t ms = count_of(param, arg, "ms", 10000, 86400000);
     const char *keep = param(arg, "keep");
-    if (lane < 0 || ms < 0) {
-        return reply(body, 400, "stream=<symbol>@aggTrade, ms=0..86400000");
+    bool kept = keep != NULL && (strcmp(keep, "true") == 0 || strcmp(keep, "1") == 0);
+    if (key.lane < 0 || ms < 0 || !faults_stall(&s->faults, key, sim_wall_ms(s) + ms, kept)) {
+        return reply(body, 400, "stream=<name of a stream>, ms=0..86400000");
     }
-    faults_stall(&s->faults, lane, sim_wall_ms(s) + ms,
-                 keep != NULL && (strcmp(keep, "true") == 0 || strcmp(keep, "1") == 0));
     return reply(body, 200, "stalled");
 }
 
@@ -220,12 +245,16 @@ int control_answer(struct sim *s, const char *path, rest_param_fn param, void *a
     if (n < 0) {
         return reply(body, 400, "n=0..100000");
     }
+    enum sim_kind kind = kind_param(param, arg);
+    if (kind == SIM_KINDS) {
+        return reply(body, 400, "kind=trade|depth|ticker|mark|liquidation|kline");
+    }
     if (strcmp(path, "/skip") == 0) {
-        s->faults.skip += n;
+        faults_skip(&s->faults, kind, n);
     } else if (strcmp(path, "/duplicate") == 0) {
-        s->faults.duplicate += n;
+        faults_duplicate(&s->faults, kind, n);
     } else if (strcmp(path, "/reorder") == 0) {
-        faults_reorder(&s->faults, n);
+        faults_reorder(&s->faults, kind, n);
     } else {
         return reply(body, 404,
                      "/status /truth /drop /stall /skip /duplicate /reorder /malformed /pause "

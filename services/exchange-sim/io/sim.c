@@ -6,9 +6,11 @@
 
 #include "common/base/log.h"
 #include "common/base/str.h"
+#include "services/exchange-sim/core/wire_binance.h"
 
-#define TRADES_PER_TURN 2000
+#define EVENTS_PER_TURN 2000
 #define HOUSE_US 100000
+#define START_GRACE_US 1000000
 #define SCRATCH_MAX ((size_t)8 << 20)
 // lws_container_of() by way of void *: its own cast warns of alignment under clang.
 #define SIM_OF(timer, member) ((struct sim *)(void *)((char *)(timer)-offsetof(struct sim, member)))
@@ -32,13 +34,59 @@ int64_t sim_mono_us(void)
 
 // ---- sending ------------------------------------------------------------------------------------
 
-static void emit(void *arg, const struct sim_trade *t)
+static void emit(void *arg, struct wire_key key, const char *p, size_t n)
 {
     struct sim *s = arg;
-    buf_clear(&s->scratch);
-    sim_trade_frame(&s->scratch, t, s->market->lane[t->lane].symbol);
     s->frames++;
-    clients_send(s, t->lane, buf_ptr(&s->scratch), buf_len(&s->scratch));
+    clients_send(s, key, p, n);
+}
+
+static bool wants(void *arg, struct wire_key key)
+{
+    const struct sim *s = arg;
+    return s->wanted[key.lane][key.kind][key.format] > 0;
+}
+
+static void frame(void *arg, struct wire_key key, const char *p, size_t n)
+{
+    struct sim *s = arg;
+    faults_pass(&s->faults, key, p, n, sim_wall_ms(s), emit, s);
+}
+
+static void deliver(struct sim *s, const struct sim_event *e)
+{
+    struct wire_out out = {.wants = wants, .frame = frame, .arg = s, .scratch = &s->scratch};
+    for (int i = 0; i < SIM_WIRES && s->wires[i].wire != NULL; i++) {
+        s->wires[i].wire->event(s->wires[i].state, s->market, e, &out);
+    }
+}
+
+static void wires_open(struct sim *s)
+{
+    static const struct wire *const all[SIM_WIRES] = {&wire_binance};
+    for (int i = 0; i < SIM_WIRES && all[i] != NULL; i++) {
+        s->wires[i].wire = all[i];
+        s->wires[i].state = all[i]->state_new();
+    }
+}
+
+static void wires_close(struct sim *s)
+{
+    for (int i = 0; i < SIM_WIRES && s->wires[i].wire != NULL; i++) {
+        s->wires[i].wire->state_free(s->wires[i].state);
+        s->wires[i].wire = NULL;
+    }
+}
+
+struct wire_key sim_find_stream(const struct sim *s, const char *name)
+{
+    struct wire_key key = {.lane = WIRE_SILENT};
+    for (int i = 0; i < SIM_WIRES && s->wires[i].wire != NULL; i++) {
+        for (int r = ROUTE_NONE + 1; r <= ROUTE_LAST && key.lane < 0; r++) {
+            key = s->wires[i].wire->resolve(s->market, (enum route)r, name);
+        }
+    }
+    return key;
 }
 
 bool sim_send_malformed(struct sim *s, int lane, const char *kind, int64_t n)
@@ -49,13 +97,14 @@ bool sim_send_malformed(struct sim *s, int lane, const char *kind, int64_t n)
     if (l->last_id >= 0 && s->market->ops->seek_id(s->market, lane, l->last_id)) {
         (void)s->market->ops->read(s->market, lane, &like);
     }
+    struct wire_key key = {lane, SIM_TRADE, BN_TRADE_AGG};
     for (int64_t i = 0; i < n; i++) {
         buf_clear(&s->scratch);
         if (!fault_malformed(&s->scratch, kind, i, &like, l->symbol)) {
             return false;
         }
         s->faults.malformed++;
-        clients_send(s, lane, buf_ptr(&s->scratch), buf_len(&s->scratch));
+        clients_send(s, key, buf_ptr(&s->scratch), buf_len(&s->scratch));
     }
     return true;
 }
@@ -76,13 +125,13 @@ void sim_kick_feed(struct sim *s)
     }
 }
 
-// Microseconds until the trade may be released, <= 0 = now.
-static int64_t wait_for(const struct sim *s, const struct sim_trade *t)
+// Microseconds until the event may be released, <= 0 = now.
+static int64_t wait_for(const struct sim *s, const struct sim_event *e)
 {
-    int64_t due = pace_due_us(&s->pace, t->t_ms);
+    int64_t due = pace_due_us(&s->pace, e->t_ms);
     int64_t wait = due == INT64_MIN ? 0 : due - sim_mono_us();
     if (s->tape == NULL) { // generated time never passes the venue's own clock
-        int64_t ahead = t->t_ms - sim_clock_ms(s);
+        int64_t ahead = e->t_ms - sim_clock_ms(s);
         wait = ahead > 0 && ahead * 1000 > wait ? ahead * 1000 : wait;
     }
     return wait;
@@ -106,23 +155,24 @@ static void feed_cb(lws_sorted_usec_list_t *timer)
         return;
     }
     s->feed_waits = false;
-    for (int i = 0; i < TRADES_PER_TURN; i++) {
-        struct sim_trade t;
+    for (int i = 0; i < EVENTS_PER_TURN; i++) {
         if (s->pace.max && clients_congested(s)) {
             s->feed_waits = true; // a drained queue kicks us
             return;
         }
-        if (!market_peek(s->market, &t)) {
+        const struct sim_event *e = market_peek(s->market);
+        if (e == NULL) {
             finish(s);
             return;
         }
-        int64_t wait = wait_for(s, &t);
+        int64_t wait = wait_for(s, e);
         if (wait > 0) {
             feed_after(s, wait < INT64_C(3600000000) ? wait : INT64_C(3600000000));
             return;
         }
+        struct sim_event released = *e;
         market_advance(s->market);
-        faults_pass(&s->faults, &t, sim_wall_ms(s), emit, s);
+        deliver(s, &released);
     }
     feed_after(s, 1);
 }
@@ -134,23 +184,26 @@ static void house_cb(lws_sorted_usec_list_t *timer)
         faults_tick(&s->faults, sim_wall_ms(s), emit, s);
     }
     clients_tick(s);
+    if (s->grace_us != 0 && sim_mono_us() >= s->grace_us && clients_subscribed(s) > 0) {
+        sim_start_market(s); // nobody came for the trades
+    }
     log_flush();
     lws_sul_schedule(s->ctx, 0, &s->house_timer, house_cb, HOUSE_US);
 }
 
 void sim_start_market(struct sim *s)
 {
-    struct sim_trade t;
-    if (s->pace.started || !market_peek(s->market, &t)) {
+    const struct sim_event *e = s->pace.started ? NULL : market_peek(s->market);
+    if (e == NULL) {
         return;
     }
     if (s->cfg->shift_to_now && s->tape != NULL) {
-        tape_shift(s->tape, sim_wall_ms(s) - t.t_ms);
-        (void)market_peek(s->market, &t);
+        tape_shift(s->tape, sim_wall_ms(s) - e->t_ms);
+        e = market_peek(s->market);
     }
-    // A generated feed starts at --from exactly, a recording with its first trade.
-    pace_start(&s->pace, s->tape == NULL ? s->cfg->from_ms : t.t_ms, sim_mono_us());
-    log_ev(LOG_INFO, "market_started", F_INT("market_ms", t.t_ms), F_INT("first_id", t.id));
+    // A generated feed starts at --from exactly, a recording with its first event.
+    pace_start(&s->pace, s->tape == NULL ? s->cfg->from_ms : e->t_ms, sim_mono_us());
+    log_ev(LOG_INFO, "market_started", F_INT("market_ms", e->t_ms));
     sim_kick_feed(s);
 }
 
@@ -167,8 +220,13 @@ void sim_set_paused(struct sim *s, bool paused)
 void sim_audience_changed(struct sim *s)
 {
     int64_t n = clients_subscribed(s);
-    if (n > 0 && s->cfg->start_on_subscribe) {
-        sim_start_market(s);
+    if (s->cfg->start_on_subscribe && !s->pace.started && n > 0) {
+        // A client opens a socket per route: the one with the trades must not come too late.
+        if (clients_reading_trades(s) > 0 || !s->market->has_trades) {
+            sim_start_market(s);
+        } else if (s->grace_us == 0) {
+            s->grace_us = sim_mono_us() + START_GRACE_US;
+        }
     }
     if (s->cfg->hold_when_idle && s->held != (n == 0) && s->pace.started) {
         s->held = n == 0;
@@ -230,6 +288,7 @@ static struct lws_vhost *listen_on(struct sim *s, const char *name, int64_t port
 int sim_open(struct sim *s, struct err *e)
 {
     buf_init(&s->scratch, SCRATCH_MAX);
+    wires_open(s);
     lws_set_log_level(LLL_ERR | LLL_WARN, lws_log);
     struct lws_context_creation_info info = {0};
     info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
@@ -264,6 +323,7 @@ void sim_close(struct sim *s)
     }
     faults_release(&s->faults);
     buf_release(&s->scratch);
+    wires_close(s);
     market_free(s->market);
     s->market = NULL;
 }

@@ -16,14 +16,23 @@
 #include "services/exchange-sim/core/rest.h"
 #include "services/exchange-sim/core/route.h"
 #include "services/exchange-sim/core/tape.h"
+#include "services/exchange-sim/core/wire.h"
 
 struct client;
+
+#define SIM_WIRES 2
 
 struct sim {
     const struct config *cfg; // borrowed
     struct clock clock;
     struct market *market; // owned
     struct tape *tape;     // the market, when it is a recording; else NULL
+    struct {
+        const struct wire *wire; // NULL = none
+        void *state;
+    } wires[SIM_WIRES];
+    // How many clients want a format of a kind of a lane.
+    uint16_t wanted[MARKET_MAX_LANES + 1][SIM_KINDS][WIRE_FORMATS];
     struct pace pace;
     struct faults faults;
     int64_t clock_offset_ms; // the venue's clock minus the wall clock
@@ -42,6 +51,7 @@ struct sim {
     // Totals since the start.
     int64_t frames, connections, refused_rest, closed_slow, closed_rate, rest_requests;
     struct buf scratch; // one frame
+    int64_t grace_us;   // monotonic: the market starts for others than trade readers; 0 = no
 };
 
 // ---- sim.c: the feed ----------------------------------------------------------------------------
@@ -56,11 +66,14 @@ void sim_audience_changed(struct sim *s);
 void sim_start_market(struct sim *s);
 void sim_kick_feed(struct sim *s); // look again at what is due, now
 void sim_set_paused(struct sim *s, bool paused);
-// Sends a broken frame to the lane's subscribers. False: unknown kind.
+// Sends broken trade frames to the lane's subscribers. False: unknown kind.
 bool sim_send_malformed(struct sim *s, int lane, const char *kind, int64_t n);
+// The stream of this name on any route of any wire; lane = WIRE_SILENT: there is none.
+struct wire_key sim_find_stream(const struct sim *s, const char *name);
 
 // ---- client.c: WebSocket clients ----------------------------------------------------------------
-struct client *client_new(struct sim *s, struct lws *wsi, enum route route, bool combined);
+struct client *client_new(struct sim *s, struct lws *wsi, const struct wire *wire, enum route route,
+                          bool combined);
 void client_free(struct client *c);
 bool client_subscribe_list(struct client *c, const char *list);
 // Bytes of one message; false = close the connection (a reason was given to lws).
@@ -68,13 +81,14 @@ bool client_receive(struct client *c, const char *p, size_t n, bool final);
 void client_pong(struct client *c);
 // Writes what is queued; false = close.
 bool client_writable(struct client *c);
-// Sends raw frame text of a lane to every subscriber.
-void clients_send(struct sim *s, int lane, const char *frame, size_t n);
+// Sends frame text to everybody who is subscribed to the stream.
+void clients_send(struct sim *s, struct wire_key key, const char *frame, size_t n);
 bool clients_congested(const struct sim *s); // somebody's queue is long
 void clients_tick(struct sim *s);            // pings, ages, stuck readers
 // Ends all connections: with a close frame (code 1000..4999), or without (0).
 void clients_drop(struct sim *s, int code);
-int64_t clients_subscribed(const struct sim *s);
+int64_t clients_subscribed(const struct sim *s);     // clients that may hear something
+int64_t clients_reading_trades(const struct sim *s); // of these: something of trades
 
 // ---- venue.c, control.c: the two ports
 // ------------------------------------------------------------

@@ -242,7 +242,7 @@ static bool on_established(struct sim *s, struct lws *wsi, struct session *x)
             break;
         }
     }
-    x->client = client_new(s, wsi, r.route, r.combined);
+    x->client = client_new(s, wsi, &wire_binance, r.route, r.combined);
     log_ev(LOG_INFO, "client_connected", F_STR("path", path), F_STR("streams", streams),
            F_BOOL("retired_root", r.route == ROUTE_RETIRED));
     if (!client_subscribe_list(x->client, streams)) {

@@ -6,22 +6,33 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "common/base/str.h"
+
 struct sent {
     int64_t id[64];
     size_t n;
 };
 
-static void emit(void *arg, const struct sim_trade *t)
+static void emit(void *arg, struct wire_key key, const char *p, size_t n)
 {
     struct sent *s = arg;
-    s->id[s->n++] = t->id;
+    (void)key;
+    cr_assert_eq(parse_i64(p, n, &s->id[s->n++]), 0);
 }
+
+static void pass_one(struct faults *f, struct sent *s, struct wire_key key, int64_t id, int64_t now)
+{
+    char text[24];
+    faults_pass(f, key, text, fmt_i64(text, id), now, emit, s);
+}
+
+static const struct wire_key first = {0, SIM_TRADE, 0};
+static const struct wire_key second = {1, SIM_TRADE, 0};
 
 static void pass(struct faults *f, struct sent *s, int64_t from, int64_t to, int64_t now)
 {
     for (int64_t id = from; id <= to; id++) {
-        struct sim_trade t = {.id = id};
-        faults_pass(f, &t, now, emit, s);
+        pass_one(f, s, first, id, now);
     }
 }
 
@@ -46,8 +57,9 @@ Test(faults, none_passes_all)
 
 Test(faults, skip_leaves_exactly_n_out)
 {
-    struct faults f = {.skip = 2};
+    struct faults f = {0};
     struct sent s = {0};
+    faults_skip(&f, SIM_TRADE, 2);
     pass(&f, &s, 1, 5, 0);
     EXPECT(&s, 3, 4, 5);
     cr_assert_eq(f.skipped, 2);
@@ -56,8 +68,9 @@ Test(faults, skip_leaves_exactly_n_out)
 
 Test(faults, duplicate_sends_n_twice)
 {
-    struct faults f = {.duplicate = 2};
+    struct faults f = {0};
     struct sent s = {0};
+    faults_duplicate(&f, SIM_TRADE, 2);
     pass(&f, &s, 1, 3, 0);
     EXPECT(&s, 1, 1, 2, 2, 3);
     faults_release(&f);
@@ -67,7 +80,7 @@ Test(faults, reorder_sends_n_backwards)
 {
     struct faults f = {0};
     struct sent s = {0};
-    faults_reorder(&f, 3);
+    faults_reorder(&f, SIM_TRADE, 3);
     pass(&f, &s, 1, 2, 0);
     cr_assert_eq(s.n, 0);
     cr_assert(faults_holding(&f));
@@ -81,7 +94,7 @@ Test(faults, the_end_of_the_feed_lets_everything_go)
 {
     struct faults f = {0};
     struct sent s = {0};
-    faults_reorder(&f, 10);
+    faults_reorder(&f, SIM_TRADE, 10);
     pass(&f, &s, 1, 3, 0);
     faults_flush(&f, emit, &s);
     EXPECT(&s, 3, 2, 1);
@@ -94,14 +107,14 @@ Test(faults, a_stalled_stream_loses_or_keeps)
 {
     struct faults f = {0};
     struct sent s = {0};
-    faults_stall(&f, 0, 1000, false);
+    faults_stall(&f, first, 1000, false);
     pass(&f, &s, 1, 2, 999);
     pass(&f, &s, 3, 3, 1000);
     EXPECT(&s, 3);
     cr_assert_eq(f.stall_dropped, 2);
 
     s.n = 0;
-    faults_stall(&f, 0, 2000, true);
+    faults_stall(&f, first, 2000, true);
     pass(&f, &s, 4, 5, 1999);
     cr_assert_eq(s.n, 0);
     faults_tick(&f, 1999, emit, &s);
@@ -115,7 +128,7 @@ Test(faults, late_trades_come_before_new_ones)
 {
     struct faults f = {0};
     struct sent s = {0};
-    faults_stall(&f, 0, 1000, true);
+    faults_stall(&f, first, 1000, true);
     pass(&f, &s, 1, 2, 0);
     pass(&f, &s, 3, 3, 1500);
     EXPECT(&s, 1, 2, 3);
@@ -126,11 +139,24 @@ Test(faults, one_stalled_lane_does_not_hold_another)
 {
     struct faults f = {0};
     struct sent s = {0};
-    faults_stall(&f, 1, 1000, false);
+    faults_stall(&f, second, 1000, false);
     pass(&f, &s, 1, 2, 0);
-    struct sim_trade other = {.id = 9, .lane = 1};
-    faults_pass(&f, &other, 0, emit, &s);
+    pass_one(&f, &s, second, 9, 0);
     EXPECT(&s, 1, 2);
+    faults_release(&f);
+}
+
+Test(faults, an_order_meets_its_own_kind_alone)
+{
+    struct faults f = {0};
+    struct sent s = {0};
+    faults_skip(&f, SIM_DEPTH, 1);
+    faults_duplicate(&f, SIM_MARK, 1);
+    pass(&f, &s, 1, 1, 0);
+    pass_one(&f, &s, (struct wire_key){0, SIM_DEPTH, 3}, 2, 0);
+    pass_one(&f, &s, (struct wire_key){0, SIM_DEPTH, 3}, 3, 0);
+    pass_one(&f, &s, (struct wire_key){0, SIM_MARK, 0}, 4, 0);
+    EXPECT(&s, 1, 3, 4, 4);
     faults_release(&f);
 }
 

@@ -7,6 +7,7 @@
 
 #include "common/base/clock.h"
 #include "services/exchange-sim/core/gen_day.h"
+#include "tests/unit/exchange-sim/next_trade.h"
 
 #define DAY20 INT64_C(1795219200000) // 2026-11-21
 
@@ -38,19 +39,19 @@ Test(gen, a_restart_continues_the_same_market)
     for (int i = 0; i < 20000; i++) {
         market_advance(gen_market(a));
     }
-    cr_assert(market_peek(gen_market(a), &x));
+    cr_assert(next_trade(gen_market(a), &x));
     struct gen *b = make(7, "BTCUSDT", 1000, x.t_ms);
     struct sim_trade y;
-    cr_assert(market_peek(gen_market(b), &y));
+    cr_assert(next_trade(gen_market(b), &y));
     while (y.id < x.id) { // earlier trades of the same millisecond
         market_advance(gen_market(b));
-        cr_assert(market_peek(gen_market(b), &y));
+        cr_assert(next_trade(gen_market(b), &y));
     }
     uint64_t ha = 1;
     uint64_t hb = 1;
     for (int i = 0; i < 20000; i++) {
-        cr_assert(market_peek(gen_market(a), &x));
-        cr_assert(market_peek(gen_market(b), &y));
+        cr_assert(next_trade(gen_market(a), &x));
+        cr_assert(next_trade(gen_market(b), &y));
         ha = digest(ha, &x);
         hb = digest(hb, &y);
         market_advance(gen_market(a));
@@ -67,7 +68,7 @@ Test(gen, what_rest_reads_is_what_the_feed_showed)
     struct market *m = gen_market(g);
     static struct sim_trade fed[500];
     for (size_t i = 0; i < 500; i++) {
-        cr_assert(market_peek(m, &fed[i]));
+        cr_assert(next_trade(m, &fed[i]));
         market_advance(m);
     }
     // Other days in between push this one out of the cache and back in.
@@ -96,7 +97,7 @@ Test(gen, ids_are_contiguous_and_times_rise_over_midnight)
     struct gen *g = make(1, "BTCUSDT", 500, DAY20 - 30000);
     struct market *m = gen_market(g);
     struct sim_trade t;
-    cr_assert(market_peek(m, &t));
+    cr_assert(next_trade(m, &t));
     int64_t id = t.id;
     int64_t ms = t.t_ms;
     cr_assert_lt(ms, DAY20);
@@ -112,7 +113,7 @@ Test(gen, ids_are_contiguous_and_times_rise_over_midnight)
         }
         ms = t.t_ms;
         market_advance(m);
-        cr_assert(market_peek(m, &t));
+        cr_assert(next_trade(m, &t));
     }
     cr_assert(crossed);
     market_free(m);
@@ -134,7 +135,7 @@ Test(gen, seed_symbol_and_day_make_different_markets)
         h[i] = 1;
         for (int k = 0; k < 100; k++) {
             struct sim_trade t;
-            cr_assert(market_peek(gen_market(g), &t));
+            cr_assert(next_trade(gen_market(g), &t));
             t.id = t.first = t.last = 0;
             t.t_ms %= MS_PER_DAY;
             t.e_ms = 0;
@@ -155,7 +156,7 @@ Test(gen, two_symbols_come_merged_by_time)
     int lanes[2] = {0, 0};
     for (int i = 0; i < 5000; i++) {
         struct sim_trade t;
-        cr_assert(market_peek(gen_market(g), &t));
+        cr_assert(next_trade(gen_market(g), &t));
         cr_assert_geq(t.t_ms, ms);
         ms = t.t_ms;
         lanes[t.lane]++;

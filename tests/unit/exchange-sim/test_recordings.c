@@ -3,6 +3,7 @@
 
 #include "services/exchange-sim/io/recording.h"
 
+#include "tests/unit/exchange-sim/next_trade.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,7 +68,7 @@ static void play(struct tape *t, bool contiguous, struct sim_trade *first, struc
     int64_t next[MARKET_MAX_LANES];
     memset(next, 0xff, sizeof next);
     bool begun = false;
-    while (market_peek(m, &x)) {
+    while (next_trade(m, &x)) {
         market_advance(m);
         if (!begun) {
             *first = x;

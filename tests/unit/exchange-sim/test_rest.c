@@ -10,6 +10,7 @@
 
 #include "common/base/str.h"
 #include "services/exchange-sim/core/tape.h"
+#include "tests/unit/exchange-sim/next_trade.h"
 
 #define T0 INT64_C(1700000000000)
 
@@ -223,7 +224,7 @@ Test(rest, a_shift_moves_times_and_nothing_else)
     struct market *m = market_with(10);
     tape_shift((struct tape *)(void *)m, 86400000);
     struct sim_trade t;
-    cr_assert(market_peek(m, &t));
+    cr_assert(next_trade(m, &t));
     cr_assert_eq(t.id, 1010);
     cr_assert_eq(t.t_ms, T0 + 20 + 86400000);
     cr_assert_eq(t.e_ms, t.t_ms + 1, "E keeps its distance");

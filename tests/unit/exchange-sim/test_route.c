@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/str.h"
+#include "services/exchange-sim/core/wire_binance.h"
 
 static struct market *small_market(void)
 {
@@ -58,11 +59,11 @@ Test(route, only_the_market_route_carries_trades)
     static const enum route routes[] = {ROUTE_MARKET, ROUTE_PUBLIC, ROUTE_RETIRED};
     for (size_t i = 0; i < 3; i++) {
         struct subs s;
-        subs_init(&s, routes[i], false);
+        subs_init(&s, &wire_binance, routes[i], false);
         cr_assert(subs_add_list(&s, m, "btcusdt@aggTrade/nosuch@aggTrade/btcusdt@depth"));
         cr_assert_eq(s.n, 3, "the wrong route keeps the names all the same");
-        cr_assert_eq(subs_any_lane(&s), routes[i] == ROUTE_MARKET);
-        cr_assert(!s.lane[1]);
+        cr_assert_eq(subs_any(&s), routes[i] == ROUTE_MARKET);
+        cr_assert(!subs_wants(&s, (struct wire_key){1, SIM_TRADE, BN_TRADE_AGG}));
         subs_release(&s);
     }
 }
@@ -71,18 +72,19 @@ Test(route, names_are_exact_and_unsubscribing_is_silent)
 {
     struct market *m = small_market();
     struct subs s;
-    subs_init(&s, ROUTE_MARKET, false);
+    subs_init(&s, &wire_binance, ROUTE_MARKET, false);
     cr_assert(subs_add(&s, m, "BTCUSDT@aggTrade", 16));
-    cr_assert(!subs_any_lane(&s), "upper case is no stream");
+    cr_assert(!subs_any(&s), "upper case is no stream");
     cr_assert(subs_add(&s, m, "btcusdt@aggTrade", 16));
     cr_assert(subs_add(&s, m, "btcusdt@aggTrade", 16));
     cr_assert(subs_add(&s, m, "ethusdt@aggTrade", 16));
     cr_assert_eq(s.n, 3);
-    subs_remove(&s, m, "btcusdt@aggTrade", 16);
-    subs_remove(&s, m, "never@there", 11);
+    subs_remove(&s, "btcusdt@aggTrade", 16);
+    subs_remove(&s, "never@there", 11);
     cr_assert_eq(s.n, 2);
-    cr_assert(!s.lane[0] && s.lane[1]);
-    cr_assert_str_eq(s.names[1], "ethusdt@aggTrade");
+    cr_assert(!subs_wants(&s, (struct wire_key){0, SIM_TRADE, BN_TRADE_AGG}));
+    cr_assert(subs_wants(&s, (struct wire_key){1, SIM_TRADE, BN_TRADE_AGG}));
+    cr_assert_str_eq(s.at[1].name, "ethusdt@aggTrade");
     subs_release(&s);
 }
 
@@ -90,7 +92,7 @@ Test(route, at_most_1024_streams)
 {
     struct market *m = small_market();
     struct subs s;
-    subs_init(&s, ROUTE_MARKET, true);
+    subs_init(&s, &wire_binance, ROUTE_MARKET, true);
     char name[STREAM_TEXT];
     for (int i = 0; i < 1024; i++) {
         str_fmt(name, sizeof name, "s%d@aggTrade", i);
@@ -100,7 +102,7 @@ Test(route, at_most_1024_streams)
     cr_assert(subs_add(&s, m, name, strlen(name)), "one that is there already is fine");
     char longest[STREAM_TEXT + 1];
     memset(longest, 'x', sizeof longest);
-    subs_remove(&s, m, name, strlen(name));
+    subs_remove(&s, name, strlen(name));
     cr_assert(!subs_add(&s, m, longest, STREAM_TEXT));
     cr_assert(!subs_add(&s, m, "", 0));
     cr_assert(subs_add(&s, m, longest, STREAM_TEXT - 1));
