@@ -11,6 +11,7 @@
 #include "common/base/str.h"
 
 #define FRAME_LEVELS_MAX 8192 // of one message, both sides together
+#define FRAME_ROWS_MAX 1024   // trades of one message on the hot path
 
 enum frame_kind {
     FRAME_MALFORMED, // not JSON, or an event we know with fields missing or of another type
@@ -62,12 +63,30 @@ struct frame {
     int64_t next_funding_ms; // -1 not told
     int64_t funding_hours;   // -1 not told
 
+    // FRAME_CONTROL: the venue refused request `seq` (-1: no number of ours), and why. The others
+    // leave denied false.
+    bool denied;
+    struct slice reason;
+    // FRAME_MALFORMED of a venue whose ids prove nothing: a trade may have been lost with it, at
+    // trade_ms, else some time up to event_ms (-1 = not known either); symbol empty = whose is not
+    // known.
+    bool hides_trade;
+
     void *owner; // jansson tree, NULL on the hot path
 };
 
-// Room for the levels of one message; one per link.
+// One trade of a message that carries several.
+struct frame_row {
+    int64_t trade_ms, seq;
+    struct slice price, qty, uid;
+    bool maker;
+    uint8_t flags;
+};
+
+// Room for the levels or the trades of one message; one per link.
 struct frame_space {
     struct frame_level level[FRAME_LEVELS_MAX];
+    struct frame_row row[FRAME_ROWS_MAX];
 };
 
 // The hot path of Binance. True when p[n] is one of the known trade shapes, whole and exact; *out

@@ -16,19 +16,6 @@
 
 #include "services/collector/core/scan_parts.h"
 
-PART bool boolean(struct cursor *c, bool *out)
-{
-    if (LIT(c, "true")) {
-        *out = true;
-        return true;
-    }
-    if (LIT(c, "false")) {
-        *out = false;
-        return true;
-    }
-    return false;
-}
-
 PART bool scan_agg(struct cursor *c, struct frame *f)
 {
     int64_t unused;

@@ -134,4 +134,17 @@ PART bool string_of(struct cursor *c, unsigned char_set, struct slice *out)
     return true;
 }
 
+PART bool boolean(struct cursor *c, bool *out)
+{
+    if (LIT(c, "true")) {
+        *out = true;
+        return true;
+    }
+    if (LIT(c, "false")) {
+        *out = false;
+        return true;
+    }
+    return false;
+}
+
 #endif
