@@ -99,7 +99,7 @@ bool bybit_scan_trades(const char *p, size_t n, struct frame_space *space, frame
                        void *arg)
 {
     struct cursor c = {p, p + n};
-    struct frame f = {.kind = FRAME_UID_TRADE, .market = 1, .id = -1};
+    struct frame f = {.kind = FRAME_UID_TRADE, .market = 1, .id = -1, .prev_id = -1};
     size_t rows = 0;
     if (!LIT(&c, "{\"topic\":\"publicTrade.") || !string_of(&c, C_SYMBOL, &f.symbol) ||
         !LIT(&c, ",\"type\":\"snapshot\",\"ts\":") || !integer(&c, &f.event_ms) ||
