@@ -98,8 +98,7 @@ bool frame_scan(const char *bytes, size_t n, struct frame *f)
 
 void frame_decode(const char *p, size_t n, struct frame_space *space, struct frame *out)
 {
-    if (!frame_scan(p, n, out) &&
-        (space == NULL || !frame_scan_depth(p, n, space, out))) {
+    if (!frame_scan(p, n, out) && (space == NULL || !frame_scan_depth(p, n, space, out))) {
         frame_parse_json(p, n, space, out);
     }
 }
