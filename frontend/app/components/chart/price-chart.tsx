@@ -1,0 +1,357 @@
+"use client";
+
+import { useEffect, useMemo, useRef } from "react";
+import {
+  CandlestickSeries,
+  ColorType,
+  createChart,
+  CrosshairMode,
+  HistogramSeries,
+  LineSeries,
+  LineStyle,
+} from "lightweight-charts";
+import type { IChartApi, IPriceLine, ISeriesApi, UTCTimestamp } from "lightweight-charts";
+import { Panel } from "@/components/panel";
+import { decimalsOf, num, signed } from "@/lib/format";
+import { useSlice, useStored } from "@/lib/hooks";
+import { levelRows, runningDelta } from "@/lib/market";
+import type { LevelRow } from "@/lib/market";
+import { candleStart } from "@/lib/reduce";
+import type { Candle } from "@/types";
+import { ProfileLayer, SessionLayer } from "./primitives";
+
+interface Palette {
+  bg: string;
+  text: string;
+  grid: string;
+  buy: string;
+  sell: string;
+  buySoft: string;
+  sellSoft: string;
+  vwap: string;
+  poc: string;
+  va: string;
+  or: string;
+  prev: string;
+  grey: string;
+  london: string;
+  overlap: string;
+}
+
+// The chart draws on a canvas, so the theme's variables are read once per theme.
+function readPalette(): Palette {
+  const style = getComputedStyle(document.documentElement);
+  const get = (name: string): string => style.getPropertyValue(name).trim();
+  return {
+    bg: get("--panel"),
+    text: get("--text-soft"),
+    grid: get("--line"),
+    buy: get("--buy"),
+    sell: get("--sell"),
+    buySoft: get("--buy-soft"),
+    sellSoft: get("--sell-soft"),
+    vwap: get("--vwap"),
+    poc: get("--poc"),
+    va: get("--va"),
+    or: get("--or"),
+    prev: get("--prev"),
+    grey: get("--text-faint"),
+    london: get("--london"),
+    overlap: get("--overlap"),
+  };
+}
+
+const GROUPS = [
+  { key: "vwap", label: "VWAP ±σ" },
+  { key: "profile", label: "POC / VA" },
+  { key: "range", label: "OR" },
+  { key: "previous", label: "Prev. day" },
+] as const;
+
+function colorOf(row: LevelRow, p: Palette): string {
+  if (!row.complete && row.group === "previous") {
+    return p.grey;
+  }
+  if (row.group === "vwap") {
+    return p.vwap;
+  }
+  if (row.group === "range") {
+    return p.or;
+  }
+  return row.group === "previous" ? p.prev : row.key === "poc" ? p.poc : p.va;
+}
+
+interface Chart {
+  chart: IChartApi;
+  candles: ISeriesApi<"Candlestick">;
+  delta: ISeriesApi<"Histogram">;
+  cvd: ISeriesApi<"Line">;
+  sessions: SessionLayer;
+  profile: ProfileLayer;
+  lines: Map<string, IPriceLine>;
+  shown: Candle[]; // what the series hold
+  fitted: boolean;
+}
+
+const seconds = (c: Candle): UTCTimestamp => Math.floor(candleStart(c) / 1000) as UTCTimestamp;
+
+function hasPrices(c: Candle): boolean {
+  return c.open !== null && c.high !== null && c.low !== null && c.close !== null;
+}
+
+function bar(c: Candle): { time: UTCTimestamp; open: number; high: number; low: number; close: number } {
+  return { time: seconds(c), open: c.open ?? 0, high: c.high ?? 0, low: c.low ?? 0, close: c.close ?? 0 };
+}
+
+// Index of the first candle that differs; the list is replaced as a whole when that lies far back.
+function firstChange(a: readonly Candle[], b: readonly Candle[]): number {
+  const n = Math.min(a.length, b.length);
+  for (let i = 0; i < n; i++) {
+    const x = a[i];
+    const y = b[i];
+    if (x !== y && (x?.timestamp !== y?.timestamp || x?.close !== y?.close || x?.volume !== y?.volume)) {
+      return i;
+    }
+  }
+  return n;
+}
+
+export function PriceChart({ theme }: { theme: string }): React.ReactElement {
+  const [timeframe, setTimeframe] = useStored<"1m" | "5m">("bc4.timeframe", "1m");
+  const [hidden, setHidden] = useStored<string>("bc4.hidden", "");
+  const candles = useSlice(timeframe === "5m" ? "candles5m" : "candles1m");
+  const context = useSlice("context");
+  const profile = useSlice("profile");
+  const symbols = useSlice("symbols");
+  const price = useSlice("price");
+  const box = useRef<HTMLDivElement>(null);
+  const ref = useRef<Chart | null>(null);
+  const palette = useRef<Palette | null>(null);
+
+  const tick =
+    symbols.data?.symbols.find((s) => s.symbol === candles.data?.instrument)?.tickSize ??
+    symbols.data?.symbols[0]?.tickSize ??
+    null;
+  const decimals = decimalsOf(tick);
+  const list = useMemo(() => (candles.data?.candles ?? []).filter(hasPrices), [candles.data]);
+  const last = list.at(-1);
+
+  useEffect(() => {
+    const element = box.current;
+    if (element === null) {
+      return;
+    }
+    const p = readPalette();
+    palette.current = p;
+    const chart = createChart(element, {
+      autoSize: true,
+      layout: {
+        background: { type: ColorType.Solid, color: p.bg },
+        textColor: p.text,
+        attributionLogo: false,
+        fontSize: 11,
+        panes: { separatorColor: p.grid, enableResize: true },
+      },
+      grid: { vertLines: { color: p.grid }, horzLines: { color: p.grid } },
+      crosshair: { mode: CrosshairMode.Normal },
+      rightPriceScale: { borderColor: p.grid },
+      timeScale: { borderColor: p.grid, timeVisible: true, secondsVisible: false, rightOffset: 4 },
+      handleScale: { axisPressedMouseMove: true },
+    });
+    const series = chart.addSeries(CandlestickSeries, {
+      upColor: p.buy,
+      downColor: p.sell,
+      borderVisible: false,
+      wickUpColor: p.buy,
+      wickDownColor: p.sell,
+    });
+    const delta = chart.addSeries(HistogramSeries, { priceLineVisible: false, lastValueVisible: false }, 1);
+    const cvd = chart.addSeries(
+      LineSeries,
+      { color: p.vwap, lineWidth: 2, priceLineVisible: false, priceScaleId: "left" },
+      1,
+    );
+    chart.panes()[0]?.setStretchFactor(4);
+    chart.panes()[1]?.setStretchFactor(1);
+    const sessions = new SessionLayer({ london: p.london, overlap: p.overlap });
+    const rows = new ProfileLayer({ buy: p.buySoft, sell: p.sellSoft, poc: p.poc });
+    series.attachPrimitive(sessions);
+    series.attachPrimitive(rows);
+    ref.current = {
+      chart,
+      candles: series,
+      delta,
+      cvd,
+      sessions,
+      profile: rows,
+      lines: new Map(),
+      shown: [],
+      fitted: false,
+    };
+    return () => {
+      ref.current = null;
+      chart.remove();
+    };
+  }, [theme]);
+
+  const instrument = candles.data?.instrument ?? "";
+  useEffect(() => {
+    const c = ref.current;
+    if (c !== null) {
+      c.shown = [];
+      c.fitted = false;
+    }
+  }, [timeframe, instrument]);
+
+  useEffect(() => {
+    ref.current?.candles.applyOptions({
+      priceFormat: { type: "price", precision: decimals, minMove: 10 ** -decimals },
+    });
+  }, [decimals, theme]);
+
+  const cumulative = context.data?.cumulative_delta ?? null;
+  useEffect(() => {
+    const c = ref.current;
+    const p = palette.current;
+    if (c === null || p === null || list.length === 0) {
+      return;
+    }
+    const from = firstChange(c.shown, list);
+    const isTail = c.shown.length > 0 && from >= c.shown.length - 2 && list.length >= c.shown.length;
+    const points = runningDelta(list, cumulative);
+    const bars = points.map((d) => ({
+      time: Math.floor(d.start / 1000) as UTCTimestamp,
+      value: d.delta,
+      color: d.delta >= 0 ? p.buySoft : p.sellSoft,
+    }));
+    if (isTail) {
+      for (const item of list.slice(from)) {
+        c.candles.update(bar(item));
+      }
+    } else {
+      c.candles.setData(list.map(bar));
+    }
+    c.delta.setData(bars);
+    c.cvd.setData(points.map((d) => ({ time: Math.floor(d.start / 1000) as UTCTimestamp, value: d.cvd })));
+    c.shown = list;
+    if (!c.fitted) {
+      c.fitted = true;
+      const shown = Math.min(180, list.length);
+      c.chart.timeScale().setVisibleLogicalRange({ from: list.length - shown, to: list.length + 24 });
+    }
+  }, [list, cumulative, theme, timeframe]);
+
+  useEffect(() => {
+    const c = ref.current;
+    const p = palette.current;
+    if (c === null || p === null) {
+      return;
+    }
+    const off = hidden.split(",");
+    const rows = context.data === null ? [] : levelRows(context.data.levels);
+    const wanted = new Map(
+      rows.filter((r) => r.price !== null && !off.includes(r.group)).map((r) => [r.key, r] as const),
+    );
+    for (const [key, line] of c.lines) {
+      if (!wanted.has(key)) {
+        c.candles.removePriceLine(line);
+        c.lines.delete(key);
+      }
+    }
+    for (const [key, r] of wanted) {
+      const main = key === "vwap" || key === "poc";
+      const options = {
+        price: r.price ?? 0,
+        color: colorOf(r, p),
+        lineWidth: main ? (2 as const) : (1 as const),
+        lineStyle: main ? LineStyle.Solid : r.group === "previous" ? LineStyle.Dotted : LineStyle.Dashed,
+        axisLabelVisible: main || key === "vah" || key === "val",
+        title: r.label,
+      };
+      const line = c.lines.get(key);
+      if (line === undefined) {
+        c.lines.set(key, c.candles.createPriceLine(options));
+      } else {
+        line.applyOptions(options);
+      }
+    }
+  }, [context.data, hidden, theme]);
+
+  useEffect(() => {
+    const c = ref.current;
+    const p = palette.current;
+    if (c === null || p === null) {
+      return;
+    }
+    const isHidden = hidden.split(",").includes("histogram");
+    c.profile.set(isHidden ? [] : (profile.data?.rows ?? []), profile.data?.bin ?? 0, {
+      buy: p.buySoft,
+      sell: p.sellSoft,
+      poc: p.poc,
+    });
+  }, [profile.data, hidden, theme]);
+
+  const toggle = (key: string): void => {
+    const set = new Set(hidden.split(",").filter((k) => k !== ""));
+    if (!set.delete(key)) {
+      set.add(key);
+    }
+    setHidden([...set].join(","));
+  };
+
+  const tools = (
+    <div className="tools">
+      <div className="segmented" role="group" aria-label="Timeframe">
+        {(["1m", "5m"] as const).map((tf) => (
+          <button
+            key={tf}
+            type="button"
+            aria-pressed={timeframe === tf}
+            onClick={() => {
+              setTimeframe(tf);
+            }}
+          >
+            {tf}
+          </button>
+        ))}
+      </div>
+      <div className="segmented" role="group" aria-label="Overlays">
+        {[...GROUPS, { key: "histogram", label: "Profile" } as const].map((g) => (
+          <button
+            key={g.key}
+            type="button"
+            aria-pressed={!hidden.split(",").includes(g.key)}
+            onClick={() => {
+              toggle(g.key);
+            }}
+          >
+            {g.label}
+          </button>
+        ))}
+      </div>
+    </div>
+  );
+
+  return (
+    <Panel title="Price" area="chart" slice={candles} staleMs={15_000} tools={tools}>
+      <p className="ohlc" aria-live="off">
+        {last === undefined ? (
+          "No candle yet."
+        ) : (
+          <>
+            O {num(last.open, decimals)} H {num(last.high, decimals)} L {num(last.low, decimals)} C{" "}
+            {num(price.data?.price ?? last.close, decimals)} · vol {num(last.volume, 2)} ·{" "}
+            <span className={(last.delta ?? 0) >= 0 ? "buy" : "sell"}>Δ {signed(last.delta, 2)}</span>
+            {last.coverage !== null && last.coverage < 1 ? " · trades missing" : ""}
+          </>
+        )}
+      </p>
+      <div
+        ref={box}
+        className="chart"
+        role="img"
+        aria-label={`Candles of ${timeframe} with levels and volume profile, cumulative delta below`}
+      />
+    </Panel>
+  );
+}

@@ -1,0 +1,173 @@
+// What the chart library does not draw by itself: session shading behind the candles, and the
+// day's volume profile along the right edge, split by aggressor.
+
+import type {
+  IChartApi,
+  IPrimitivePaneRenderer,
+  IPrimitivePaneView,
+  ISeriesApi,
+  ISeriesPrimitive,
+  PrimitivePaneViewZOrder,
+  SeriesAttachedParameter,
+  Time,
+  UTCTimestamp,
+} from "lightweight-charts";
+import type { ProfileRow } from "@/types";
+
+type Target = Parameters<IPrimitivePaneRenderer["draw"]>[0];
+type Series = ISeriesApi<"Candlestick">;
+
+abstract class Layer implements ISeriesPrimitive<Time>, IPrimitivePaneView, IPrimitivePaneRenderer {
+  protected chart: IChartApi | null = null;
+  protected series: Series | null = null;
+  private request: (() => void) | null = null;
+
+  constructor(private order: PrimitivePaneViewZOrder) {}
+
+  attached(p: SeriesAttachedParameter<Time>): void {
+    this.chart = p.chart as IChartApi;
+    this.series = p.series as Series;
+    this.request = p.requestUpdate;
+  }
+  detached(): void {
+    this.chart = this.series = this.request = null;
+  }
+  paneViews(): readonly IPrimitivePaneView[] {
+    return [this];
+  }
+  zOrder(): PrimitivePaneViewZOrder {
+    return this.order;
+  }
+  renderer(): IPrimitivePaneRenderer {
+    return this;
+  }
+  redraw(): void {
+    this.request?.();
+  }
+  abstract draw(target: Target): void;
+}
+
+const HOUR = 3600;
+const DAY = 24 * HOUR;
+const SESSIONS = [
+  { from: 8 * HOUR, to: 12 * HOUR, color: "london" },
+  { from: 13 * HOUR, to: 17 * HOUR, color: "overlap" },
+] as const;
+
+export class SessionLayer extends Layer {
+  constructor(private colors: Record<"london" | "overlap", string>) {
+    super("bottom");
+  }
+
+  setColors(colors: Record<"london" | "overlap", string>): void {
+    this.colors = colors;
+    this.redraw();
+  }
+
+  // The library knows coordinates of bars only; between them time is laid out by logical index.
+  private x(time: number, first: number, last: number, step: number): number | null {
+    const scale = this.chart?.timeScale();
+    if (scale === undefined) {
+      return null;
+    }
+    const clipped = Math.min(Math.max(time, first), last + step);
+    const exact = scale.timeToCoordinate((clipped - (clipped % step)) as UTCTimestamp);
+    if (exact !== null) {
+      return exact;
+    }
+    const end = scale.timeToCoordinate(last as UTCTimestamp);
+    const start = scale.timeToCoordinate(first as UTCTimestamp);
+    if (end === null || start === null || last === first) {
+      return null;
+    }
+    return start + ((end - start) * (clipped - first)) / (last - first);
+  }
+
+  draw(target: Target): void {
+    const data = this.series?.data() ?? [];
+    const first = data[0]?.time as number | undefined;
+    const last = data.at(-1)?.time as number | undefined;
+    if (first === undefined || last === undefined) {
+      return;
+    }
+    const second = data[1]?.time as number | undefined;
+    const step = second === undefined ? 60 : Math.max(1, second - first);
+    target.useBitmapCoordinateSpace((scope) => {
+      const { context: ctx, horizontalPixelRatio: ratio, bitmapSize } = scope;
+      for (let day = first - (first % DAY); day <= last; day += DAY) {
+        for (const s of SESSIONS) {
+          const from = day + s.from;
+          const to = day + s.to;
+          if (to <= first || from > last) {
+            continue;
+          }
+          const a = this.x(from, first, last, step);
+          const b = this.x(Math.min(to, last + step), first, last, step);
+          if (a !== null && b !== null && b > a) {
+            ctx.fillStyle = this.colors[s.color];
+            ctx.fillRect(Math.round(a * ratio), 0, Math.round((b - a) * ratio), bitmapSize.height);
+          }
+        }
+      }
+    });
+  }
+}
+
+export interface ProfileColors {
+  buy: string;
+  sell: string;
+  poc: string;
+}
+
+export class ProfileLayer extends Layer {
+  private rows: readonly ProfileRow[] = [];
+  private bin = 0;
+
+  constructor(private colors: ProfileColors) {
+    super("normal");
+  }
+
+  set(rows: readonly ProfileRow[], bin: number, colors: ProfileColors): void {
+    this.rows = rows;
+    this.bin = bin;
+    this.colors = colors;
+    this.redraw();
+  }
+
+  draw(target: Target): void {
+    const { series, rows, bin } = this;
+    if (series === null || rows.length === 0 || !(bin > 0)) {
+      return;
+    }
+    let most = 0;
+    for (const r of rows) {
+      most = Math.max(most, r.volume);
+    }
+    target.useBitmapCoordinateSpace((scope) => {
+      const { context: ctx, horizontalPixelRatio: hr, verticalPixelRatio: vr, bitmapSize } = scope;
+      const room = bitmapSize.width * 0.17;
+      for (const r of rows) {
+        const top = series.priceToCoordinate(r.price + bin);
+        const bottom = series.priceToCoordinate(r.price);
+        if (top === null || bottom === null) {
+          continue;
+        }
+        const y = Math.round(top * vr);
+        const height = Math.max(1, Math.round(bottom * vr) - y - (bottom - top > 3 ? Math.ceil(hr) : 0));
+        if (y + height < 0 || y > bitmapSize.height) {
+          continue;
+        }
+        const buy = (r.buy_vol / most) * room;
+        const sell = (r.sell_vol / most) * room;
+        ctx.fillStyle = this.colors.buy;
+        ctx.fillRect(bitmapSize.width - buy, y, buy, height);
+        ctx.fillStyle = this.colors.sell;
+        ctx.fillRect(bitmapSize.width - buy - sell, y, sell, height);
+        if (r.volume === most) {
+          ctx.fillStyle = this.colors.poc;
+          ctx.fillRect(bitmapSize.width - buy - sell - 2 * hr, y, 2 * hr, height);
+        }
+      }
+    });
+  }
+}

@@ -1,0 +1,220 @@
+// Pushed messages into slices. Pure: the message and what is held go in, what to hold comes out.
+
+import type {
+  Candle,
+  Candles,
+  Context,
+  Events,
+  FlowMetrics,
+  Liquidations,
+  ProfileRow,
+  SliceName,
+  Slices,
+  StrategyMetrics,
+  StrategyStatus,
+  Trades,
+} from "../types";
+
+export interface PushMessage {
+  ch: string;
+  symbol: string;
+  seq: number;
+  prev: number;
+  epoch: string;
+  type: "snapshot" | "update" | "gap";
+  data: Record<string, unknown>;
+}
+
+export const CHANNELS = [
+  "price",
+  "context",
+  "profile",
+  "metrics",
+  "strategy",
+  "candles:1m",
+  "candles:5m",
+  "trades",
+  "book",
+  "mark",
+  "liquidations",
+  "events",
+  "health",
+] as const;
+
+const KEEP = { trades: 500, events: 200, liquidations: 200, candles: 1500 };
+
+function isObject(v: unknown): v is Record<string, unknown> {
+  return typeof v === "object" && v !== null && !Array.isArray(v);
+}
+
+// Null: not a message of the contract.
+export function parseMessage(text: string): PushMessage | { type: "error"; error: string } | null {
+  let v: unknown;
+  try {
+    v = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  if (!isObject(v)) {
+    return null;
+  }
+  if (v.type === "error") {
+    return { type: "error", error: typeof v.error === "string" ? v.error : "unknown" };
+  }
+  if (typeof v.ch !== "string" || typeof v.symbol !== "string" || typeof v.type !== "string") {
+    return null;
+  }
+  if (v.type !== "snapshot" && v.type !== "update" && v.type !== "gap") {
+    return null;
+  }
+  return {
+    ch: v.ch,
+    symbol: v.symbol,
+    seq: typeof v.seq === "number" ? v.seq : 0,
+    prev: typeof v.prev === "number" ? v.prev : 0,
+    epoch: typeof v.epoch === "string" ? v.epoch : "",
+    type: v.type,
+    data: isObject(v.data) ? v.data : {},
+  };
+}
+
+export function candleStart(c: Candle): number {
+  return c.timestamp_ms ?? Date.parse(c.timestamp);
+}
+
+// Changed candles into the ordered list, oldest first.
+export function mergeCandles(held: Candles | null, changed: Candles): Candles {
+  if (held === null) {
+    return changed;
+  }
+  const byStart = new Map<number, Candle>();
+  for (const c of held.candles) {
+    byStart.set(candleStart(c), c);
+  }
+  for (const c of changed.candles) {
+    byStart.set(candleStart(c), c);
+  }
+  const candles = [...byStart.entries()]
+    .sort((a, b) => a[0] - b[0])
+    .slice(-KEEP.candles)
+    .map((e) => e[1]);
+  return { ...held, ...changed, candles, count: candles.length };
+}
+
+// Changed bins into the profile, by price ascending; a bin with volume 0 is gone.
+export function mergeProfile(held: readonly ProfileRow[], changed: readonly ProfileRow[]): ProfileRow[] {
+  const byPrice = new Map<number, ProfileRow>();
+  for (const row of held) {
+    byPrice.set(row.price, row);
+  }
+  for (const row of changed) {
+    if (row.volume > 0) {
+      byPrice.set(row.price, row);
+    } else {
+      byPrice.delete(row.price);
+    }
+  }
+  return [...byPrice.values()].sort((a, b) => a.price - b.price);
+}
+
+// Newest first, each id once.
+export function mergeTape<T extends { id: string | number; ts_ms: number }>(
+  held: readonly T[],
+  fresh: readonly T[],
+  keep: number,
+): T[] {
+  const ids = new Set<string | number>();
+  const out: T[] = [];
+  for (const item of [...fresh, ...held].sort((a, b) => b.ts_ms - a.ts_ms)) {
+    if (!ids.has(item.id)) {
+      ids.add(item.id);
+      out.push(item);
+    }
+    if (out.length === keep) {
+      break;
+    }
+  }
+  return out;
+}
+
+type Held = <K extends SliceName>(name: K) => Slices[K] | null;
+export type Change = { [K in SliceName]: { slice: K; data: Slices[K] } }[SliceName];
+
+function list<T>(v: unknown): T[] {
+  return Array.isArray(v) ? (v as T[]) : [];
+}
+
+// What a message changes. An empty list: nothing we show.
+export function reduce(m: PushMessage, held: Held): Change[] {
+  if (m.type === "gap") {
+    return [];
+  }
+  const whole = m.type === "snapshot";
+  switch (m.ch) {
+    case "price":
+      return [{ slice: "price", data: m.data as unknown as Slices["price"] }];
+    case "context":
+      return [{ slice: "context", data: m.data as unknown as Context }];
+    case "profile": {
+      const rows = list<ProfileRow>(m.data.rows ?? m.data.volume_profile);
+      const bin = m.data.bin ?? m.data.profile_bin;
+      const before = held("profile");
+      const same = before !== null && before.bin === bin;
+      return [
+        {
+          slice: "profile",
+          data: {
+            bin: typeof bin === "number" ? bin : null,
+            rows: mergeProfile(whole || !same ? [] : before.rows, rows),
+          },
+        },
+      ];
+    }
+    case "metrics":
+      return "metrics" in m.data
+        ? [{ slice: "footprint", data: m.data as unknown as StrategyMetrics }]
+        : [{ slice: "metrics", data: m.data as unknown as FlowMetrics }];
+    case "strategy":
+      return [{ slice: "strategy", data: m.data as unknown as StrategyStatus }];
+    case "candles:1m":
+    case "candles:5m": {
+      const slice = m.ch === "candles:1m" ? "candles1m" : "candles5m";
+      const fresh = m.data as unknown as Candles;
+      return [{ slice, data: whole ? fresh : mergeCandles(held(slice), fresh) }];
+    }
+    case "trades": {
+      const fresh = m.data as unknown as Trades;
+      const before = whole ? [] : (held("trades")?.trades ?? []);
+      return [
+        {
+          slice: "trades",
+          data: { ...fresh, trades: mergeTape(before, list(fresh.trades), KEEP.trades) },
+        },
+      ];
+    }
+    case "liquidations": {
+      const fresh = m.data as unknown as Liquidations;
+      const before = whole ? [] : (held("liquidations")?.liquidations ?? []);
+      const liquidations = mergeTape(before, list(fresh.liquidations), KEEP.liquidations);
+      return [{ slice: "liquidations", data: { ...fresh, liquidations } }];
+    }
+    case "events": {
+      const fresh = m.data as unknown as Events;
+      const before = whole ? [] : (held("events")?.events ?? []);
+      return [
+        {
+          slice: "events",
+          data: { ...fresh, events: mergeTape(before, list(fresh.events), KEEP.events) },
+        },
+      ];
+    }
+    case "book":
+      return [{ slice: "book", data: m.data as unknown as Slices["book"] }];
+    case "mark":
+      return [{ slice: "mark", data: m.data as unknown as Slices["mark"] }];
+    case "health":
+      return [{ slice: "health", data: m.data as unknown as Slices["health"] }];
+    default:
+      return [];
+  }
+}
