@@ -10,6 +10,7 @@
 static const char *const sources[] = {"binance_ws", "bybit", "bybit_connector", "hft_connector",
                                       NULL};
 static const char *const trade_streams[] = {"aggTrade", "trade", NULL};
+static const char *const depth_intervals[] = {"0", "100", "250", "500", NULL};
 static const char *const levels[] = {"ERROR", "WARN", "WARNING", "INFO", "DEBUG", NULL};
 
 static const struct opt rows[] = {
@@ -67,6 +68,24 @@ static const struct opt rows[] = {
      .unit = "ms", .text = "First pause before a reconnect to the venue; doubles."},
     {"RECONNECT_MAX_MS", NULL, OPT_INT, F(reconnect_max_ms), .min = 10, .max = 600000,
      .def = "32000", .unit = "ms", .text = "Longest pause before a reconnect to the venue."},
+    {"WS_STREAMS_PER_SOCKET", NULL, OPT_INT, F(streams_per_socket), .min = 1, .max = 1024,
+     .def = "200", .unit = "streams", .text = "Most streams on one socket; more sockets then."},
+    {"WS_CONNECT_INTERVAL_MS", NULL, OPT_INT, F(connect_interval_ms), .min = 1, .max = 60000,
+     .def = "1000", .unit = "ms", .text = "One connection attempt per so long ..."},
+    {"WS_CONNECT_BURST", NULL, OPT_INT, F(connect_burst), .min = 1, .max = 100, .def = "5",
+     .unit = "attempts", .text = "... and so many at once after a rest."},
+    {"WS_CONNECTS_5MIN", NULL, OPT_INT, F(connects_5min), .min = 2, .max = 10000, .def = "300",
+     .unit = "attempts", .text = "Most connection attempts in any five minutes."},
+    {"WS_SUBSCRIBES_PER_SEC", NULL, OPT_INT, F(subscribes_per_s), .min = 1, .max = 100, .def = "5",
+     .unit = "messages", .text = "Most subscribe messages a second on one socket."},
+    {"DEPTH_ENABLED", NULL, OPT_BOOL, F(depth), .def = "true", .text = "Follow the order book."},
+    {"DEPTH_INTERVAL_MS", NULL, OPT_CHOICE, F(depth_interval), .def = "100",
+     .choices = depth_intervals, .unit = "ms",
+     .text = "Pace of Binance's book updates; 0 = as fast as they come (undocumented)."},
+    {"DEPTH_SNAPSHOT_LIMIT", NULL, OPT_INT, F(depth_limit), .min = 5, .max = 1000, .def = "1000",
+     .unit = "levels", .text = "Levels a side of a book snapshot; what lies outside is unknown."},
+    {"BOOK_WRITE_MS", NULL, OPT_INT, F(book_write_ms), .min = 50, .max = 60000, .def = "50",
+     .unit = "ms", .text = "Least time between two writes of :book."},
     {"DEDUP_WINDOW_MIN", NULL, OPT_INT, F(window_min), .min = 1, .max = 1440, .def = "10",
      .unit = "min", .text = "How far back ids are held in memory; older ones are asked of Redis."},
     {"CLOCK_CHECK_SEC", NULL, OPT_INT, F(clock_check_s), .min = 1, .max = 86400, .def = "600",
@@ -112,10 +131,6 @@ static const struct opt rows[] = {
      .text = "How often Binance's REST is asked for the open interest; 0 = never. Weight 1."},
     {"COLLECTOR_RESET", "--reset", OPT_BOOL, F(reset), .def = "false",
      .text = "Delete every key of the instruments, then leave."},
-    {"DEPTH_INTERVAL_MS", NULL, OPT_OLD,
-     .text = "order book updates are not part of this build's feed"},
-    {"DEPTH_SNAPSHOT_LIMIT", NULL, OPT_OLD,
-     .text = "order book snapshots are not part of this build's feed"},
     {"CONNECTOR_NAME", NULL, OPT_OLD, .text = "this build has no pluggable connector"},
     {"CONNECTOR_POLL_INTERVAL_MS", NULL, OPT_OLD, .text = "feeds are pushed, nothing is polled"},
     {"CONNECTOR_PAPER_TRADING", NULL, OPT_OLD, .text = "the collector sends no orders"},
@@ -234,6 +249,9 @@ int config_check(void *values, struct err *e)
         rc = check_tick(c, e);
     }
     c->single_fills = strcmp(c->trade_stream, "trade") == 0;
+    if (parse_i64(c->depth_interval, strlen(c->depth_interval), &c->depth_ms) != 0) {
+        return err_set(e, ERR_RANGE, "DEPTH_INTERVAL_MS: '%s' is no number", c->depth_interval);
+    }
     if (c->instance[0] == '\0') {
         str_copy(c->instance, sizeof c->instance, venue_name(c->ins[0].venue));
     }

@@ -23,12 +23,16 @@ struct config {
     int64_t weight_limit, share_snapshot_pct, share_repair_pct;
     int64_t repair_max, repair_delay_ms, repair_tries, repair_retry_ms, repair_reach_h, data_bytes;
     int64_t liquidations_max, liquidations_queue, open_interest_s;
-    bool repair, reset, liquidations, mark;
+    bool repair, reset, depth, liquidations, mark;
+    int64_t streams_per_socket, connect_interval_ms, connect_burst, connects_5min, subscribes_per_s;
+    char depth_interval[8];
+    int64_t depth_limit, book_write_ms;
 
     // Made by config_check():
     struct redis_url redis;
     struct instrument ins[CONFIG_INSTRUMENTS];
     size_t n;
+    int64_t depth_ms;   // depth_interval
     bool single_fills;  // trade_stream is "trade"
     bool ws_ending_cut; // ws_base ended in /ws or /stream
 };

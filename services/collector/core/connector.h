@@ -19,6 +19,7 @@
 // The streams of an instrument. Each has its own silence watch.
 enum stream_kind { STREAM_TRADES, STREAM_BOOK, STREAM_LIQUIDATIONS, STREAM_MARK, STREAM_KINDS };
 #define STREAM_BIT(kind) (1u << (kind))
+const char *stream_kind_name(enum stream_kind kind); // "trades", "book", "liquidations", "mark"
 
 #define LINK_INSTRUMENTS 64
 #define LINK_URL_MAX 2000 // libwebsockets 4.1.6 takes no longer path
@@ -68,5 +69,8 @@ struct connector {
 };
 
 extern const struct connector connector_binance, connector_bybit, connector_hft;
+
+// The connector of a value of DATA_SOURCE; NULL when this build has none.
+const struct connector *connector_of(const char *data_source);
 
 #endif

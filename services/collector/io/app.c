@@ -56,7 +56,7 @@ void app_venue_ready(struct app *a)
 {
     open_lanes(a);
     if (!a->draining) {
-        socket_start(a->socket);
+        links_start(a->links);
     }
 }
 
@@ -103,7 +103,7 @@ static void on_tick(void *arg)
     derivs_tick(a->derivs);
     open_interest_kick(a->oi);
     if (!a->draining) {
-        socket_tick(a->socket, mono_ms);
+        links_tick(a->links, mono_ms);
     }
     writer_pump(a);
 }
@@ -117,7 +117,7 @@ void app_drain(void *arg)
 {
     struct app *a = arg;
     a->draining = true;
-    socket_stop(a->socket);
+    links_stop(a->links);
     repairer_stop(a->repairer);
     open_interest_stop(a->oi);
     for (size_t i = 0; i < a->n; i++) {
@@ -153,11 +153,28 @@ static void lane_init(struct app *a, struct lane *l, const struct instrument *in
     feed_init(&l->feed, ins, &feed);
     outbox_init(&l->outbox, ins, &outbox);
     repair_init(&l->repair, &repair);
-    silence_init(&l->silence, c->silence_ms);
     hist_init(&l->ack_us, loop_mono_ms(a->loop));
     hist_init(&l->latency_ms, loop_mono_ms(a->loop));
     idset_init(&l->claims, CLAIM_SPANS);
     idset_init(&l->on_stream, CLAIM_SPANS);
+    for (int kind = 0; kind < STREAM_KINDS; kind++) {
+        const struct stream_ops *ops = a->ops[kind];
+        if (ops != NULL) {
+            const bool longer = kind == STREAM_TRADES || ops->silence_ms > c->silence_ms;
+            silence_init(&l->stream[kind].silence, longer ? c->silence_ms : ops->silence_ms);
+        }
+        if (ops != NULL && ops->init != NULL) {
+            ops->init(l);
+        }
+    }
+}
+
+// Who carries out what a stream brings. A kind without ops is not asked for.
+static void choose_streams(struct app *a)
+{
+    a->ops[STREAM_TRADES] = &trades_ops;
+    a->ops[STREAM_LIQUIDATIONS] = a->cfg->liquidations ? &liquidations_ops : NULL;
+    a->ops[STREAM_MARK] = a->cfg->mark ? &mark_ops : NULL;
 }
 
 int app_start(struct app *a, const struct config *cfg, struct loop *loop, struct service *s,
@@ -168,12 +185,14 @@ int app_start(struct app *a, const struct config *cfg, struct loop *loop, struct
     a->loop = loop;
     a->service = s;
     a->n = cfg->n;
+    a->connector = connector_of(cfg->data_source);
+    choose_streams(a);
     a->lane = xcalloc(a->n, sizeof *a->lane);
     for (size_t i = 0; i < a->n; i++) {
         lane_init(a, &a->lane[i], &cfg->ins[i]);
     }
-    a->socket = socket_new(a, e);
-    if (a->socket == NULL) {
+    a->links = links_new(a, e);
+    if (a->links == NULL) {
         return e->code;
     }
     if (cfg->ws_ending_cut) {
@@ -209,7 +228,7 @@ int app_start(struct app *a, const struct config *cfg, struct loop *loop, struct
 
 void app_stop(struct app *a)
 {
-    socket_free(a->socket);
+    links_free(a->links);
     venue_free(a->venue);
     repairer_free(a->repairer);
     open_interest_free(a->oi);

@@ -1,6 +1,6 @@
 #ifndef COLLECTOR_APP_H
 #define COLLECTOR_APP_H
-// The collector's shell: one Redis link, one socket to the venue, one lane per instrument. Each
+// The collector's shell: one Redis link, the links to the venue, one lane per instrument. Each
 // file of io/ owns one library; this header is what they share.
 //
 //   Redis up -> keyspace read -> exchangeInfo, clock -> :instrument -> socket open -> frames
@@ -22,13 +22,14 @@
 #include "common/io/ws.h"
 #include "common/market/idset.h"
 #include "services/collector/config.h"
+#include "services/collector/core/connector.h"
 #include "services/collector/core/exinfo.h"
 #include "services/collector/core/feed.h"
 #include "services/collector/core/hist.h"
 #include "services/collector/core/outbox.h"
 #include "services/collector/core/repair.h"
-#include "services/collector/core/silence.h"
 #include "services/collector/core/vclock.h"
+#include "services/collector/io/link.h"
 
 struct app;
 
@@ -44,7 +45,7 @@ struct lane {
     struct feed feed;
     struct outbox outbox;
     struct repair repair;
-    struct silence silence;
+    struct stream stream[STREAM_KINDS];
     struct hist ack_us, latency_ms;
 
     // what the keyspace holds; read anew with each link
@@ -75,7 +76,6 @@ struct lane {
 };
 
 struct venue_rest;    // io/venue.c: exchangeInfo and the clock
-struct market_socket; // io/socket.c: the WebSocket
 struct repairer;      // io/repair.c: REST requests for what was missed
 struct derivs;        // io/deriv.c: liquidations and mark prices
 struct open_interest; // io/open_interest.c: REST requests for it
@@ -86,7 +86,9 @@ struct app {
     struct service *service;
     struct redis *redis;
     struct venue_rest *venue;
-    struct market_socket *socket;
+    const struct connector *connector;
+    const struct stream_ops *ops[STREAM_KINDS]; // NULL: not asked for
+    struct links *links;
     struct budget *budget;
     struct repairer *repairer; // NULL when switched off
     struct derivs *derivs;     // NULL when switched off
@@ -101,8 +103,8 @@ struct app {
     bool draining;
     int64_t pumped_mono_ms; // when writer_pump() last looked at the clock
 
-    // of the socket as a whole, no instrument to blame
-    uint64_t malformed, foreign, oversize, ignored, reconnects;
+    // of the links as a whole, no instrument to blame
+    uint64_t malformed, foreign, oversize, ignored;
 };
 
 // ---- io/app.c ----
@@ -140,15 +142,11 @@ void venue_free(struct venue_rest *v);
 void venue_start(struct venue_rest *v);
 void venue_check_clock(struct venue_rest *v);
 
-// ---- io/socket.c ----
-struct market_socket *socket_new(struct app *a, struct err *e);
-void socket_free(struct market_socket *s);
-void socket_start(struct market_socket *s);
-void socket_stop(struct market_socket *s); // for good
-void socket_tick(struct market_socket *s, int64_t mono_ms);
-bool socket_is_open(const struct market_socket *s);
-// Reads on when the queues allow it. Called when Redis answered.
-void socket_relieve(struct market_socket *s);
+// ---- io/link.c ----
+void log_refused(const char *sym, enum refusal why, const char *p, size_t n);
+
+// ---- io/trades.c ----
+extern const struct stream_ops trades_ops;
 
 // ---- io/repair.c ----
 // NULL when repair is switched off or impossible.
@@ -169,6 +167,7 @@ void derivs_tick(struct derivs *d); // about every second, and when a lane opene
 void derivs_down(struct derivs *d); // the link to Redis died
 size_t derivs_pending(const struct derivs *d);
 void derivs_health(const struct lane *l, struct jw *w);
+extern const struct stream_ops liquidations_ops, mark_ops;
 enum refusal derivs_open_interest(struct lane *l, struct slice value, int64_t ts_ms);
 
 // ---- io/open_interest.c ----

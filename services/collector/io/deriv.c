@@ -16,11 +16,12 @@
 #include "services/collector/core/deriv.h"
 #include "services/collector/io/app.h"
 
-#define WINDOW 1000     // liquidations read back and compared with
-#define BATCH 64        // of one transaction
-#define MARK_MS 200     // between two writes of :mark
-#define TRIM_EVERY 1000 // liquidations stored
-#define HOLD_MS 1000    // after a failed transaction
+#define WINDOW 1000           // liquidations read back and compared with
+#define BATCH 64              // of one transaction
+#define MARK_MS 200           // between two writes of :mark
+#define TRIM_EVERY 1000       // liquidations stored
+#define MARK_SILENCE_MS 15000 // of a stream that comes every second
+#define HOLD_MS 1000          // after a failed transaction
 #define TX_MAX ((size_t)256 << 10)
 
 enum state { CLOSED, READING, OPEN };
@@ -389,6 +390,19 @@ enum refusal deriv_on_frame_of(struct lane *l, const struct frame *fr, int64_t r
     }
     return why;
 }
+
+static bool on_frame(struct lane *l, const struct frame *fr, int64_t rx_us, const char *p, size_t n)
+{
+    const enum refusal why = deriv_on_frame_of(l, fr, rx_us);
+    if (why != REFUSE_NONE) {
+        log_refused(l->feed.ins.name, why, p, n);
+    }
+    return why == REFUSE_NONE;
+}
+
+// Hours without a forced order are normal: their silence says nothing.
+const struct stream_ops liquidations_ops = {.on_frame = on_frame};
+const struct stream_ops mark_ops = {.on_frame = on_frame, .silence_ms = MARK_SILENCE_MS};
 
 enum refusal derivs_open_interest(struct lane *l, struct slice value, int64_t ts_ms)
 {

@@ -59,13 +59,15 @@ static void put_percentile(struct jw *w, const struct lane *l, const char *name,
 
 static void lane_health(const struct app *a, const struct lane *l, struct jw *w)
 {
+    struct links_stats links;
+    links_stats(a->links, &links);
     const struct feed *f = &l->feed;
     const int64_t offset_ms = a->clock_measured ? a->clock.offset_ms : 0;
-    put_bool(w, l, "trades_connected", socket_is_open(a->socket));
+    put_bool(w, l, "trades_connected", l->stream[STREAM_TRADES].open);
     put_int(w, l, "trades_last_ts_ms", f->last_ts_ms);
     put_int(w, l, "trades_last_rx_ms", f->last_rx_us > 0 ? f->last_rx_us / 1000 + offset_ms : 0);
     put_int(w, l, "events_received", (int64_t)f->frames);
-    put_int(w, l, "reconnect_attempts", (int64_t)a->reconnects);
+    put_int(w, l, "reconnect_attempts", (int64_t)links.reconnects);
     put_int(w, l, "gaps", (int64_t)l->outbox.gaps_declared);
     put_int(w, l, "gap_ids", (int64_t)f->gap_ids);
     put_int(w, l, "duplicates", (int64_t)(f->duplicates + l->outbox.copies));
@@ -78,8 +80,8 @@ static void lane_health(const struct app *a, const struct lane *l, struct jw *w)
     put_int(w, l, "ids_lost", (int64_t)l->repair.ids_lost);
     put_int(w, l, "queue_size", (int64_t)l->outbox.fresh);
     put_bool(w, l, "open", l->outbox.open);
-    put_bool(w, l, "silent", l->silence.silent);
-    put_int(w, l, "deadline_ms", l->silence.deadline_ms);
+    put_bool(w, l, "silent", l->stream[STREAM_TRADES].silence.silent);
+    put_int(w, l, "deadline_ms", l->stream[STREAM_TRADES].silence.deadline_ms);
     put_percentile(w, l, "latency_ms_p50", &l->latency_ms, 50);
     put_percentile(w, l, "latency_ms_p99", &l->latency_ms, 99);
     put_percentile(w, l, "ack_us_p50", &l->ack_us, 50);
@@ -90,7 +92,7 @@ static void lane_health(const struct app *a, const struct lane *l, struct jw *w)
 void report_health(void *arg, struct jw *w)
 {
     const struct app *a = arg;
-    jw_kstr(w, "venue", "binance");
+    jw_kstr(w, "venue", venue_name(a->connector->venue));
     jw_key(w, "clock_offset_ms");
     if (a->clock_measured) {
         jw_int(w, a->clock.offset_ms);
@@ -123,7 +125,7 @@ void report_ready(void *arg, char *why, size_t size)
         str_copy(why, size, "redis is away");
         return;
     }
-    if (!socket_is_open(a->socket)) {
+    if (!links_are_open(a->links)) {
         str_copy(why, size, "the venue is not connected");
         return;
     }
@@ -133,7 +135,7 @@ void report_ready(void *arg, char *why, size_t size)
             str_fmt(why, size, "%s: not writing yet", l->feed.ins.name);
             return;
         }
-        if (l->silence.silent || l->feed.last_rx_us == 0) {
+        if (l->stream[STREAM_TRADES].silence.silent || l->feed.last_rx_us == 0) {
             str_fmt(why, size, "%s: no trades", l->feed.ins.name);
             return;
         }
@@ -212,12 +214,12 @@ static int64_t v_ring(const struct app *a, const struct lane *l)
 static int64_t v_silent(const struct app *a, const struct lane *l)
 {
     (void)a;
-    return l->silence.silent ? 1 : 0;
+    return l->stream[STREAM_TRADES].silence.silent ? 1 : 0;
 }
 static int64_t v_deadline(const struct app *a, const struct lane *l)
 {
     (void)a;
-    return l->silence.deadline_ms;
+    return l->stream[STREAM_TRADES].silence.deadline_ms;
 }
 static int64_t v_holes(const struct app *a, const struct lane *l)
 {
@@ -372,10 +374,12 @@ void report_metrics(void *arg, struct buf *out)
     if (a->budget != NULL) {
         budget_metrics(a->budget, out);
     }
+    struct links_stats links;
+    links_stats(a->links, &links);
     prom_head(out, "bc4_collector_reconnects_total", "counter", "Reconnects to the venue.");
-    prom_int(out, "bc4_collector_reconnects_total", "", (int64_t)a->reconnects);
+    prom_int(out, "bc4_collector_reconnects_total", "", (int64_t)links.reconnects);
     prom_head(out, "bc4_collector_connected", "gauge", "1 when the venue's socket is open.");
-    prom_int(out, "bc4_collector_connected", "", socket_is_open(a->socket) ? 1 : 0);
+    prom_int(out, "bc4_collector_connected", "", links_are_open(a->links) ? 1 : 0);
     if (a->clock_measured) {
         prom_head(out, "bc4_collector_clock_offset_milliseconds", "gauge",
                   "Venue clock minus local clock.");

@@ -95,7 +95,7 @@ static void on_answer(struct redis *r, const struct redisReply *reply, void *arg
         hist_add(&l->ack_us, loop_wall_us(a->loop) - sent_us, (uint32_t)commands);
         writer_pump(a);
         if (answer != ANSWER_AWAY) {
-            socket_relieve(a->socket);
+            links_relieve(a->links);
         }
     }
 }

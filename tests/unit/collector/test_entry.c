@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "services/collector/core/exinfo.h"
-#include "services/collector/core/route.h"
 
 static struct instrument btc(void)
 {
@@ -127,19 +126,4 @@ Test(exinfo, reads_the_venues_time)
     cr_expect_eq(ms, 1712070234881);
     cr_expect_lt(exinfo_server_time("{}", 2, &ms, &e), 0);
     cr_expect_lt(exinfo_server_time("", 0, &ms, &e), 0);
-}
-
-Test(route, trades_of_several_symbols_share_one_address)
-{
-    struct instrument ins[2] = {btc(), btc()};
-    struct buf b;
-    buf_init(&b, 1024);
-    cr_assert_eq(instrument_parse("ETHUSDT", 7, VENUE_BINANCE, &ins[1], NULL), 0);
-    route_trades(&b, "wss://host", ins, 2, false);
-    cr_expect_str_eq(buf_cstr(&b),
-                     "wss://host/market/stream?streams=btcusdt@aggTrade/ethusdt@aggTrade");
-    buf_clear(&b);
-    route_trades(&b, "ws://127.0.0.1:9001", ins, 1, true);
-    cr_expect_str_eq(buf_cstr(&b), "ws://127.0.0.1:9001/public/stream?streams=btcusdt@trade");
-    buf_release(&b);
 }
