@@ -25,6 +25,8 @@ struct client {
     struct buf out, in;
     struct rate_rule rate;
     int64_t opened_ms, pinged_ms, ponged_ms, moved_ms; // monotonic
+    int64_t id;
+    int64_t half_open_until_ms; // nothing is sent and nothing read before; 0 = none
     bool want_ping, closing;
     int close_code;
 };
@@ -51,7 +53,7 @@ struct client *client_new(struct sim *s, struct lws *wsi, const struct wire *wir
     }
     s->clients = c;
     s->client_count++;
-    s->connections++;
+    c->id = ++s->connections;
     return c;
 }
 
@@ -119,7 +121,7 @@ static void queue(struct client *c, const char *head, size_t head_n, const char 
 {
     size_t tail_n = strlen(tail);
     uint32_t len = (uint32_t)(head_n + n + tail_n);
-    if (c->closing) {
+    if (c->closing || c->half_open_until_ms > 0) {
         return;
     }
     if (buf_len(&c->out) == 0) {
@@ -169,6 +171,9 @@ void clients_send(struct sim *s, struct wire_key key, const char *frame, size_t 
 
 bool client_writable(struct client *c)
 {
+    if (c->half_open_until_ms > 0) {
+        return true;
+    }
     if (c->closing) {
         if (c->close_code > 0) {
             lws_close_reason(c->wsi, (enum lws_close_status)c->close_code, NULL, 0);
@@ -211,7 +216,7 @@ bool client_writable(struct client *c)
 bool clients_congested(const struct sim *s)
 {
     for (const struct client *c = s->clients; c != NULL; c = c->next) {
-        if (buf_len(&c->out) > HIGH_WATER && !c->closing) {
+        if (buf_len(&c->out) > HIGH_WATER && !c->closing && c->half_open_until_ms == 0) {
             return true;
         }
     }
@@ -374,11 +379,54 @@ void client_pong(struct client *c)
     c->ponged_ms = mono_ms();
 }
 
+// What was queued before stays queued: a frame may have been cut in two.
+static bool half_open(struct client *c, int64_t now)
+{
+    if (c->half_open_until_ms == 0) {
+        return false;
+    }
+    if (now < c->half_open_until_ms) {
+        return true;
+    }
+    c->half_open_until_ms = 0;
+    c->pinged_ms = c->ponged_ms = c->moved_ms = now;
+    lws_rx_flow_control(c->wsi, 1);
+    lws_callback_on_writable(c->wsi);
+    return false;
+}
+
+int64_t clients_half_open(struct sim *s, int64_t id, int64_t ms)
+{
+    int64_t n = 0;
+    for (struct client *c = s->clients; c != NULL; c = c->next) {
+        if (!c->closing && (id == 0 || c->id == id)) {
+            c->half_open_until_ms = mono_ms() + ms;
+            lws_rx_flow_control(c->wsi, 0);
+            n++;
+        }
+    }
+    return n;
+}
+
+void clients_list(const struct sim *s, struct jw *w)
+{
+    jw_arr(w);
+    for (const struct client *c = s->clients; c != NULL; c = c->next) {
+        jw_obj(w);
+        jw_kint(w, "id", c->id);
+        jw_kint(w, "age_ms", mono_ms() - c->opened_ms);
+        jw_kint(w, "queued_bytes", (int64_t)buf_len(&c->out));
+        jw_kbool(w, "half_open", c->half_open_until_ms > 0);
+        jw_end_obj(w);
+    }
+    jw_end_arr(w);
+}
+
 void clients_tick(struct sim *s)
 {
     int64_t now = mono_ms();
     for (struct client *c = s->clients; c != NULL; c = c->next) {
-        if (c->closing) {
+        if (c->closing || half_open(c, now)) {
             continue;
         }
         if (now - c->opened_ms >= s->cfg->max_age_ms) {

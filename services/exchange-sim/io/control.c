@@ -9,15 +9,14 @@
 
 #define TRUTH_ROWS 1000000
 
-static int reply(struct buf *body, int status, const char *text)
+int control_reply(struct buf *body, int status, const char *text)
 {
     buf_addf(body, status == 200 ? "{\"ok\":true,\"msg\":\"%s\"}" : "{\"ok\":false,\"msg\":\"%s\"}",
              text);
     return status;
 }
 
-// n of ?n=, dflt when absent; -1 when it is no number of 1..FAULT_MAX_COUNT.
-static int64_t count_of(rest_param_fn param, void *arg, const char *name, int64_t dflt, int64_t max)
+int64_t control_number(rest_param_fn param, void *arg, const char *name, int64_t dflt, int64_t max)
 {
     const char *s = param(arg, name);
     int64_t n;
@@ -102,6 +101,7 @@ static int status(struct sim *s, struct buf *body)
     jw_kint(&w, "rest_refused", s->refused_rest);
     jw_kint(&w, "closed_slow", s->closed_slow);
     jw_kint(&w, "closed_rate", s->closed_rate);
+    control_fault_status(s, &w);
     jw_key(&w, "faults");
     jw_obj(&w);
     jw_kint(&w, "skipped", s->faults.skipped);
@@ -130,10 +130,10 @@ static int truth(struct sim *s, rest_param_fn param, void *arg, struct buf *body
         return 200;
     }
     int lane = lane_param(s, param, arg);
-    int64_t from = count_of(param, arg, "fromId", -2, INT64_MAX);
-    int64_t limit = count_of(param, arg, "limit", TRUTH_ROWS, TRUTH_ROWS);
+    int64_t from = control_number(param, arg, "fromId", -2, INT64_MAX);
+    int64_t limit = control_number(param, arg, "limit", TRUTH_ROWS, TRUTH_ROWS);
     if (lane < 0 || from == -1 || limit < 0) {
-        return reply(body, 400, "unknown symbol, or a bad fromId or limit");
+        return control_reply(body, 400, "unknown symbol, or a bad fromId or limit");
     }
     const struct lane *l = &s->market->lane[lane];
     // From the first trade of this run; a generated market has a past before it.
@@ -180,20 +180,20 @@ static int order_stall(struct sim *s, rest_param_fn param, void *arg, struct buf
     if (stream != NULL) {
         key = sim_find_stream(s, stream);
     }
-    int64_t ms = count_of(param, arg, "ms", 10000, 86400000);
+    int64_t ms = control_number(param, arg, "ms", 10000, 86400000);
     const char *keep = param(arg, "keep");
     bool kept = keep != NULL && (strcmp(keep, "true") == 0 || strcmp(keep, "1") == 0);
     if (key.lane < 0 || ms < 0 || !faults_stall(&s->faults, key, sim_wall_ms(s) + ms, kept)) {
-        return reply(body, 400, "stream=<name of a stream>, ms=0..86400000");
+        return control_reply(body, 400, "stream=<name of a stream>, ms=0..86400000");
     }
-    return reply(body, 200, "stalled");
+    return control_reply(body, 200, "stalled");
 }
 
 static int order_malformed(struct sim *s, rest_param_fn param, void *arg, struct buf *body)
 {
     int lane = lane_param(s, param, arg);
     const char *kind = param(arg, "kind");
-    int64_t n = count_of(param, arg, "n", 1, 1000);
+    int64_t n = control_number(param, arg, "n", 1, 1000);
     if (lane < 0 || n < 0 || !sim_send_malformed(s, lane, kind != NULL ? kind : "mix", n)) {
         buf_adds(body, "{\"ok\":false,\"kinds\":[");
         for (const char *const *k = fault_kinds; *k != NULL; k++) {
@@ -202,17 +202,17 @@ static int order_malformed(struct sim *s, rest_param_fn param, void *arg, struct
         buf_adds(body, "]}");
         return 400;
     }
-    return reply(body, 200, "sent");
+    return control_reply(body, 200, "sent");
 }
 
 static int order_drop(struct sim *s, rest_param_fn param, void *arg, struct buf *body)
 {
-    int64_t code = count_of(param, arg, "code", 0, 4999);
+    int64_t code = control_number(param, arg, "code", 0, 4999);
     if (code != 0 && code < 1000) {
-        return reply(body, 400, "code=1000..4999 closes with a close frame; none: without");
+        return control_reply(body, 400, "code=1000..4999 closes with a close frame; none: without");
     }
     clients_drop(s, (int)code);
-    return reply(body, 200, "dropped");
+    return control_reply(body, 200, "dropped");
 }
 
 int control_answer(struct sim *s, const char *path, rest_param_fn param, void *arg,
@@ -235,19 +235,23 @@ int control_answer(struct sim *s, const char *path, rest_param_fn param, void *a
     }
     if (strcmp(path, "/pause") == 0 || strcmp(path, "/resume") == 0) {
         sim_set_paused(s, path[1] == 'p');
-        return reply(body, 200, path + 1);
+        return control_reply(body, 200, path + 1);
     }
     if (strcmp(path, "/start") == 0) {
         sim_start_market(s);
-        return reply(body, 200, "started");
+        return control_reply(body, 200, "started");
     }
-    int64_t n = count_of(param, arg, "n", 1, FAULT_MAX_COUNT);
+    int fault = control_fault(s, path, param, arg, body);
+    if (fault != 0) {
+        return fault;
+    }
+    int64_t n = control_number(param, arg, "n", 1, FAULT_MAX_COUNT);
     if (n < 0) {
-        return reply(body, 400, "n=0..100000");
+        return control_reply(body, 400, "n=0..100000");
     }
     enum sim_kind kind = kind_param(param, arg);
     if (kind == SIM_KINDS) {
-        return reply(body, 400, "kind=trade|depth|ticker|mark|liquidation|kline");
+        return control_reply(body, 400, "kind=trade|depth|ticker|mark|liquidation|kline");
     }
     if (strcmp(path, "/skip") == 0) {
         faults_skip(&s->faults, kind, n);
@@ -256,9 +260,10 @@ int control_answer(struct sim *s, const char *path, rest_param_fn param, void *a
     } else if (strcmp(path, "/reorder") == 0) {
         faults_reorder(&s->faults, kind, n);
     } else {
-        return reply(body, 404,
-                     "/status /truth /drop /stall /skip /duplicate /reorder /malformed /pause "
-                     "/resume /start");
+        return control_reply(
+            body, 404,
+            "/status /truth /drop /stall /skip /duplicate /reorder /malformed /pause "
+            "/resume /start /http /http/clear /ban /refuse /half_open /skew");
     }
-    return reply(body, 200, "ordered");
+    return control_reply(body, 200, "ordered");
 }

@@ -25,6 +25,12 @@ int64_t sim_clock_ms(const struct sim *s)
     return sim_wall_ms(s) + s->clock_offset_ms;
 }
 
+int64_t sim_skew_ms(const struct sim *s)
+{
+    int64_t since = sim_wall_ms(s) - s->skew_at_ms;
+    return s->skew_ms + (s->drift_ppm != 0 ? since * s->drift_ppm / 1000000 : 0);
+}
+
 int64_t sim_mono_us(void)
 {
     struct timespec ts;
@@ -37,7 +43,14 @@ int64_t sim_mono_us(void)
 static void emit(void *arg, struct wire_key key, const char *p, size_t n)
 {
     struct sim *s = arg;
+    int64_t skew = sim_skew_ms(s);
     s->frames++;
+    if (skew != 0) {
+        buf_clear(&s->skewed);
+        fault_skew(&s->skewed, p, n, skew);
+        p = buf_ptr(&s->skewed);
+        n = buf_len(&s->skewed);
+    }
     clients_send(s, key, p, n);
 }
 
@@ -285,9 +298,17 @@ static struct lws_vhost *listen_on(struct sim *s, const char *name, int64_t port
     return v;
 }
 
+void sim_refuse_connections(struct sim *s, int64_t ms)
+{
+    log_ev(LOG_INFO, "connections_refused", F_INT("for_ms", ms));
+    s->refuse_until_us = sim_mono_us() + ms * 1000;
+    clients_drop(s, 0);
+}
+
 int sim_open(struct sim *s, struct err *e)
 {
     buf_init(&s->scratch, SCRATCH_MAX);
+    buf_init(&s->skewed, SCRATCH_MAX);
     wires_open(s);
     lws_set_log_level(LLL_ERR | LLL_WARN, lws_log);
     struct lws_context_creation_info info = {0};
@@ -323,6 +344,7 @@ void sim_close(struct sim *s)
     }
     faults_release(&s->faults);
     buf_release(&s->scratch);
+    buf_release(&s->skewed);
     wires_close(s);
     market_free(s->market);
     s->market = NULL;

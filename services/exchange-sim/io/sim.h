@@ -11,6 +11,7 @@
 #include "common/base/err.h"
 #include "services/exchange-sim/config.h"
 #include "services/exchange-sim/core/faults.h"
+#include "services/exchange-sim/core/http_fault.h"
 #include "services/exchange-sim/core/market.h"
 #include "services/exchange-sim/core/pace.h"
 #include "services/exchange-sim/core/rest.h"
@@ -35,13 +36,19 @@ struct sim {
     uint16_t wanted[MARKET_MAX_LANES + 1][SIM_KINDS][WIRE_FORMATS];
     struct pace pace;
     struct faults faults;
+    struct http_faults http_faults;
     int64_t clock_offset_ms; // the venue's clock minus the wall clock
-    bool finished;           // the recording has been served to its end
-    bool held;               // paused because nobody is subscribed (--hold-when-idle)
+    // A clock that is wrong: the skew grows by drift_ppm millionths of the time since skew_at_ms.
+    int64_t skew_ms, drift_ppm, skew_at_ms;
+    bool finished; // the recording has been served to its end
+    bool held;     // paused because nobody is subscribed (--hold-when-idle)
     struct weight weight;
+    int64_t weight_used_max; // most that any minute was asked for
+    int64_t over_limit;      // requests beyond it
 
     struct lws_context *ctx;
     struct lws_vhost *venue, *control;
+    int64_t refuse_until_us, refused_connections; // monotonic
     lws_sorted_usec_list_t feed_timer, house_timer;
     bool feed_waits; // for slow readers, at speed max
     bool stopping;
@@ -51,6 +58,7 @@ struct sim {
     // Totals since the start.
     int64_t frames, connections, refused_rest, closed_slow, closed_rate, rest_requests;
     struct buf scratch; // one frame
+    struct buf skewed;  // the same with a wrong stamp
     int64_t grace_us;   // monotonic: the market starts for others than trade readers; 0 = no
 };
 
@@ -59,7 +67,8 @@ struct sim {
 int sim_open(struct sim *s, struct err *e) MUST_CHECK;
 void sim_close(struct sim *s);
 int64_t sim_wall_ms(const struct sim *s);
-int64_t sim_clock_ms(const struct sim *s); // what /fapi/v1/time says
+int64_t sim_clock_ms(const struct sim *s); // the venue's clock, right
+int64_t sim_skew_ms(const struct sim *s);  // how wrong it is told: /time and event stamps add this
 int64_t sim_mono_us(void);
 // Somebody (un)subscribed, left, or asked for a start: starts, holds or resumes the market.
 void sim_audience_changed(struct sim *s);
@@ -87,13 +96,27 @@ bool clients_congested(const struct sim *s); // somebody's queue is long
 void clients_tick(struct sim *s);            // pings, ages, stuck readers
 // Ends all connections: with a close frame (code 1000..4999), or without (0).
 void clients_drop(struct sim *s, int code);
-int64_t clients_subscribed(const struct sim *s);     // clients that may hear something
-int64_t clients_reading_trades(const struct sim *s); // of these: something of trades
+int64_t clients_subscribed(const struct sim *s); // clients that may hear something
+// Half-open: the connection stays, nothing is sent and nothing read any more, for `ms`. id 0 = all
+// that are connected now. How many it hit.
+int64_t clients_half_open(struct sim *s, int64_t id, int64_t ms);
+struct jw;
+void clients_list(const struct sim *s, struct jw *w); // an array for /status
+int64_t clients_reading_trades(const struct sim *s);  // of these: something of trades
 
 // ---- venue.c, control.c: the two ports
 // ------------------------------------------------------------
 int venue_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                    size_t len);
+// For `ms` a connection to the venue is reset as soon as it is made; WebSockets are cut.
+void sim_refuse_connections(struct sim *s, int64_t ms);
+// Faults of REST, connections and clock; 0 = no such path.
+int control_fault(struct sim *s, const char *path, rest_param_fn param, void *arg,
+                  struct buf *body);
+void control_fault_status(const struct sim *s, struct jw *w); // members of /status
+int control_reply(struct buf *body, int status, const char *text);
+// The number of a parameter: dflt when absent, -1 when it is no number of 0..max.
+int64_t control_number(rest_param_fn param, void *arg, const char *name, int64_t dflt, int64_t max);
 // Answers one control request: status; the body is appended.
 int control_answer(struct sim *s, const char *path, rest_param_fn param, void *arg,
                    struct buf *body, const char **content_type);

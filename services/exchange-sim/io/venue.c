@@ -2,9 +2,12 @@
 
 #include "services/exchange-sim/io/sim.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "common/base/log.h"
+#include "common/base/mem.h"
 #include "common/base/str.h"
 
 #define MAX_PARAMS 16
@@ -12,6 +15,7 @@
 #define MAX_PATH 32768
 #define MAX_BODY ((size_t)256 << 20)
 #define PIECE ((size_t)16384)
+#define SLOW_TURNS 10    // a slow body moves so often in a second
 #define RETRY_MARGIN_S 1 // Retry-After is told in whole seconds
 
 struct session {
@@ -21,8 +25,10 @@ struct session {
     bool head_only; // HEAD: the headers of GET without its body
     int status;
     const char *content_type;
-    int64_t used_weight; // -1: not told
-    int retry_after_s;   // 0: not told
+    int64_t used_weight;      // -1: not told
+    int64_t retry_after_s;    // -1: not told
+    struct http_fault *fault; // what happens to this answer; NULL = nothing
+    size_t torn_rest;         // of a torn body: what is never sent
 };
 
 _Static_assert(sizeof(struct session) <= 256, "the protocol table of sim.c reserves this");
@@ -74,6 +80,8 @@ static const char *param(void *arg, const char *name)
 
 static void drop_body(struct session *x)
 {
+    free(x->fault);
+    x->fault = NULL;
     if (x->has_body) {
         buf_release(&x->body);
         x->has_body = false;
@@ -85,11 +93,12 @@ static int venue_answer(struct sim *s, struct session *x, const char *path, stru
 {
     struct buf *b = &x->body;
     int64_t wall = sim_wall_ms(s);
-    s->rest_requests++;
     x->used_weight = weight_use(&s->weight, wall, weight_of_path(path));
+    s->weight_used_max = x->used_weight > s->weight_used_max ? x->used_weight : s->weight_used_max;
     if (x->used_weight > s->cfg->weight_limit) {
         s->refused_rest++;
-        x->retry_after_s = (int)((60000 - wall % 60000) / 1000) + RETRY_MARGIN_S;
+        s->over_limit++;
+        x->retry_after_s = (60000 - wall % 60000) / 1000 + RETRY_MARGIN_S;
         char msg[160];
         str_fmt(msg, sizeof msg,
                 "Too many requests; current limit of IP(127.0.0.1) is %lld requests per minute.",
@@ -103,13 +112,55 @@ static int venue_answer(struct sim *s, struct session *x, const char *path, stru
         return rest_exchange_info(s->market, sim_clock_ms(s), s->cfg->weight_limit, b);
     }
     if (is_get && strcmp(path, "/fapi/v1/time") == 0) {
-        return rest_time(sim_clock_ms(s), b);
+        return rest_time(sim_clock_ms(s) + sim_skew_ms(s), b);
     }
     if (is_get && strcmp(path, "/fapi/v1/ping") == 0) {
         buf_adds(b, "{}");
         return 200;
     }
     return rest_error(b, 404, -5000, "Path or method is invalid");
+}
+
+// The answer to something else.
+static void wrong_answer(const struct sim *s, const char *path, struct buf *out)
+{
+    if (http_fault_venue(path) == VENUE_BYBIT) {
+        buf_addf(out,
+                 "{\"retCode\":0,\"retMsg\":\"OK\",\"result\":{\"category\":\"spot\",\"list\":"
+                 "[]},\"retExtInfo\":{},\"time\":%lld}",
+                 (long long)sim_clock_ms(s));
+    } else if (str_ends(path, "/time")) {
+        buf_adds(out, "[]");
+    } else {
+        (void)rest_time(sim_clock_ms(s), out);
+    }
+}
+
+// A request of the venue's port: its answer, and what an order makes of it.
+static int venue_request(struct sim *s, struct session *x, const char *path, struct params *q,
+                         bool is_get)
+{
+    int64_t now = sim_wall_ms(s);
+    s->rest_requests++;
+    struct http_fault f = http_fault_take(&s->http_faults, path, now);
+    if (f.kind == HTTP_FAULT_STATUS) {
+        s->refused_rest++;
+        x->retry_after_s = f.retry_after_s;
+        x->content_type = http_fault_body(http_fault_venue(path), f.status, sim_clock_ms(s),
+                                          f.ban_ms > 0 ? now + f.ban_ms : 0, &x->body);
+        return f.status;
+    }
+    int status = 200;
+    if (f.kind == HTTP_FAULT_WRONG) {
+        wrong_answer(s, path, &x->body);
+    } else {
+        status = venue_answer(s, x, path, q, is_get);
+    }
+    if (f.kind != HTTP_FAULT_NONE) {
+        x->fault = xmalloc(sizeof f);
+        *x->fault = f;
+    }
+    return status;
 }
 
 static int add_header(struct lws *wsi, const char *name, const char *value, unsigned char **p,
@@ -127,6 +178,10 @@ static int send_head(struct lws *wsi, struct session *x)
     unsigned char *p = start;
     unsigned char *end = head + sizeof head - 1;
     char text[24];
+    if (x->fault != NULL && x->fault->kind == HTTP_FAULT_HANG) {
+        lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
+        return 0;
+    }
     if (lws_add_http_common_headers(wsi, (unsigned)x->status, x->content_type,
                                     (lws_filepos_t)buf_len(&x->body), &p, end)) {
         return 1;
@@ -137,7 +192,7 @@ static int send_head(struct lws *wsi, struct session *x)
             return 1;
         }
     }
-    if (x->retry_after_s > 0) {
+    if (x->retry_after_s >= 0) {
         text[fmt_i64(text, x->retry_after_s)] = '\0';
         if (add_header(wsi, "Retry-After:", text, &p, end)) {
             return 1;
@@ -150,6 +205,7 @@ static int send_head(struct lws *wsi, struct session *x)
         drop_body(x);
         return lws_http_transaction_completed(wsi) ? -1 : 0;
     }
+    x->torn_rest = buf_len(&x->body) / 2;
     lws_callback_on_writable(wsi);
     return 0;
 }
@@ -163,13 +219,13 @@ static int on_http(struct sim *s, struct lws *wsi, struct session *x, const char
     x->has_body = true;
     x->content_type = "application/json";
     x->used_weight = -1;
-    x->retry_after_s = 0;
+    x->retry_after_s = -1;
     x->head_only = lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) > 0;
     bool posted = lws_hdr_total_length(wsi, WSI_TOKEN_POST_URI) > 0;
     if (lws_get_vhost(wsi) == s->control) {
         x->status = control_answer(s, path, param, &q, &x->body, &x->content_type);
     } else {
-        x->status = venue_answer(s, x, path, &q, !posted);
+        x->status = venue_request(s, x, path, &q, !posted);
     }
     if (x->body.failed) {
         buf_clear(&x->body);
@@ -182,21 +238,43 @@ static int on_http(struct sim *s, struct lws *wsi, struct session *x, const char
     return send_head(wsi, x);
 }
 
+// How much of the body goes out in this turn.
+static size_t piece_of(const struct session *x)
+{
+    size_t most = PIECE;
+    if (x->fault != NULL && x->fault->kind == HTTP_FAULT_SLOW) {
+        most = (size_t)(x->fault->bytes_per_s + SLOW_TURNS - 1) / SLOW_TURNS;
+    } else if (x->fault != NULL && x->fault->kind == HTTP_FAULT_TORN) {
+        most = buf_len(&x->body) > x->torn_rest ? buf_len(&x->body) - x->torn_rest : 0;
+    }
+    most = most < PIECE ? most : PIECE;
+    return buf_len(&x->body) < most ? buf_len(&x->body) : most;
+}
+
 static int on_http_writable(struct lws *wsi, struct session *x)
 {
     if (!x->has_body) {
         return 0;
     }
     unsigned char piece[LWS_PRE + PIECE];
-    size_t n = buf_len(&x->body) < PIECE ? buf_len(&x->body) : PIECE;
+    enum http_fault_kind kind = x->fault != NULL ? x->fault->kind : HTTP_FAULT_NONE;
+    size_t n = piece_of(x);
     bool last = n == buf_len(&x->body);
     memcpy(piece + LWS_PRE, buf_ptr(&x->body), n);
     buf_consume(&x->body, n);
     if (lws_write(wsi, piece + LWS_PRE, n, last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) < (int)n) {
         return -1;
     }
+    if (kind == HTTP_FAULT_TORN && buf_len(&x->body) <= x->torn_rest) {
+        return -1;
+    }
     if (!last) {
-        lws_callback_on_writable(wsi);
+        if (kind == HTTP_FAULT_SLOW) {
+            lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
+            lws_set_timer_usecs(wsi, LWS_USEC_PER_SEC / SLOW_TURNS);
+        } else {
+            lws_callback_on_writable(wsi);
+        }
         return 0;
     }
     drop_body(x);
@@ -263,6 +341,17 @@ static int add_simulated(struct lws *wsi, void *in)
     return 0;
 }
 
+static int filter_connection(struct sim *s, struct lws *wsi, int fd)
+{
+    if (sim_mono_us() >= s->refuse_until_us || lws_get_vhost(wsi) != s->venue) {
+        return 0;
+    }
+    struct linger reset = {.l_onoff = 1};
+    (void)!setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    s->refused_connections++;
+    return -1;
+}
+
 int venue_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                    size_t len)
 {
@@ -275,6 +364,11 @@ int venue_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user
         return x->has_body && lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0
                    ? send_head(wsi, x)
                    : 0;
+    case LWS_CALLBACK_FILTER_NETWORK_CONNECTION:
+        return filter_connection(s, wsi, (int)(intptr_t)in);
+    case LWS_CALLBACK_TIMER:
+        lws_callback_on_writable(wsi);
+        return 0;
     case LWS_CALLBACK_HTTP_WRITEABLE:
         return on_http_writable(wsi, x);
     case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
