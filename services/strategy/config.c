@@ -23,6 +23,8 @@ static const struct opt rows[] = {
              "catching up)."},
     {"METRICS_WINDOW_SEC", NULL, OPT_INT, F(window_sec), .min = 1, .max = 600, .def = "60",
      .unit = "s", .text = "Window of the trade rate in :metrics."},
+    {"LIQUIDATION_BIN_SIZE", NULL, OPT_DEC, F(liquidation_bin), .def = "100",
+     .text = "Width of a liquidation cluster in quote currency."},
     {"STRATEGY_HTTP_HOST", NULL, OPT_STR, F(http_host), .def = "127.0.0.1",
      .text = "Address of the health port."},
     {"STRATEGY_HTTP_PORT", NULL, OPT_INT, F(http_port), .min = 0, .max = 65535, .def = "8103",

@@ -18,6 +18,7 @@ struct config {
     int64_t http_port;
     int64_t updates_per_sec;
     int64_t window_sec;
+    char liquidation_bin[24];
     // Derived by config_check():
     struct redis_url url;
     struct instrument ins[SYMBOLS_MAX];

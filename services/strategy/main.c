@@ -7,6 +7,7 @@
 #include "common/base/mem.h"
 #include "common/io/boot.h"
 #include "services/strategy/config.h"
+#include "services/strategy/io/liq.h"
 #include "services/strategy/io/report.h"
 #include "services/strategy/io/worker.h"
 
@@ -14,6 +15,7 @@ struct app {
     struct service *service;
     struct redis *health;
     struct worker *worker[SYMBOLS_MAX];
+    struct liqs *liqs[SYMBOLS_MAX];
     size_t n, draining;
 };
 
@@ -65,6 +67,8 @@ static void start(struct app *a, struct loop *loop, const struct config *cfg)
         .loop = loop, .url = cfg->url, .name = "strategy/health", .max_inflight = 1000});
     service_set_redis(a->service, a->health);
     for (size_t i = 0; i < cfg->n_ins; i++) {
+        a->liqs[i] = liqs_new(&(struct liqs_opts){
+            .loop = loop, .url = cfg->url, .ins = cfg->ins[i], .bin = cfg->liquidation_bin});
         a->worker[a->n++] =
             worker_new(&(struct worker_opts){.loop = loop,
                                              .url = cfg->url,
@@ -78,6 +82,7 @@ static void stop(struct app *a)
 {
     for (size_t i = 0; i < a->n; i++) {
         worker_free(a->worker[i]);
+        liqs_free(a->liqs[i]);
     }
     service_set_redis(a->service, NULL);
     redis_free(a->health);
