@@ -38,6 +38,13 @@ void still_debug_exchangeinfo(const struct ask *a, struct jw *w);
 void still_metrics(const struct ask *a, struct jw *w);
 void exposition(const struct ask *a, bool openmetrics, struct buf *out);
 
+// answer_deriv.c
+void still_clusters(const struct ask *a, struct jw *w);
+void still_support(const struct ask *a, struct jw *w);
+void still_debug_clusters(const struct ask *a, struct jw *w);
+void still_mark(const struct ask *a, struct jw *w);
+void mark_members(const struct snap *s, struct jw *w); // into an open object
+
 // ---- shared by them (put.c) ---------------------------------------------------------------------
 
 // A number exactly as stored; null when it is absent or no JSON number.

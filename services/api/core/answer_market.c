@@ -177,6 +177,10 @@ void still_context(const struct ask *a, struct jw *w)
     jw_obj(w);
     price_members(s, w);
     jw_end_obj(w);
+    jw_key(w, "mark");
+    jw_obj(w);
+    mark_members(s, w);
+    jw_end_obj(w);
     put_field(w, "cumulative_delta", ctx, "cumulative_delta");
     coverage_summary(ctx, w);
     rows_write(s, a->q->num[2], w);

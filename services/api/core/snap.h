@@ -21,6 +21,8 @@ enum section {
     SEC_METRICS,    // :metrics
     SEC_CANDLES_1M, // :candles:1m
     SEC_CANDLES_5M, // :candles:5m
+    SEC_LIQ,        // :liquidation_clusters
+    SEC_MARK,       // :mark
     SEC_FEED,       // health hash of the collector that serves this instrument
     SEC_COUNT_,
 };

@@ -65,9 +65,15 @@ static void read_dirty(struct inst *in);
 static void section_key(const struct inst *in, enum section sec, char key[KEY_MAX])
 {
     static const char *const tail[SEC_COUNT_] = {
-        [SEC_INSTRUMENT] = "instrument", [SEC_CONTEXT] = "context", [SEC_COVERAGE] = "coverage",
-        [SEC_STRATEGY] = "strategy",     [SEC_METRICS] = "metrics", [SEC_CANDLES_1M] = "candles:1m",
+        [SEC_INSTRUMENT] = "instrument",
+        [SEC_CONTEXT] = "context",
+        [SEC_COVERAGE] = "coverage",
+        [SEC_STRATEGY] = "strategy",
+        [SEC_METRICS] = "metrics",
+        [SEC_CANDLES_1M] = "candles:1m",
         [SEC_CANDLES_5M] = "candles:5m",
+        [SEC_LIQ] = "liquidation_clusters",
+        [SEC_MARK] = "mark",
     };
     char text[48];
     if (tail[sec]) {
@@ -303,6 +309,8 @@ static const struct {
     {SEC_COVERAGE, "_ver", BIT(SEC_COVERAGE)},
     {SEC_STRATEGY, "_ver", BIT(SEC_STRATEGY) | BIT(SEC_CANDLES_1M) | BIT(SEC_CANDLES_5M)},
     {SEC_METRICS, "_ver", BIT(SEC_METRICS)},
+    {SEC_LIQ, "_ver", BIT(SEC_LIQ)},
+    {SEC_MARK, "_ver", BIT(SEC_MARK)},
 };
 #define N_WATCHED (sizeof WATCHED / sizeof WATCHED[0])
 
@@ -459,6 +467,8 @@ static unsigned topic_sections(struct slice topic)
         {"metrics", BIT(SEC_METRICS)},
         {"candles:1m", BIT(SEC_CANDLES_1M)},
         {"candles:5m", BIT(SEC_CANDLES_5M)},
+        {"liquidation_clusters", BIT(SEC_LIQ)},
+        {"mark", BIT(SEC_MARK)},
     };
     for (size_t i = 0; i < sizeof TOPIC / sizeof TOPIC[0]; i++) {
         if (slice_eq(topic, TOPIC[i].topic)) {

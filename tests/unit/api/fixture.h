@@ -134,6 +134,19 @@ static inline struct snap *full_snap(const struct instrument *who, const char *s
                        CANDLE("1723107480000", "true"), "1723107600000",
                        CANDLE("1723107600000", "false"), "1723107420000", "{\"broken\":"));
     snap_set_take(s, SEC_CANDLES_5M, HASH("1723107600000", CANDLE("1723107600000", "false")));
+    snap_set_take(s, SEC_LIQ,
+                  HASH("day", "2024-08-08", "bin", "100", "buy_liquidations", "2.500",
+                       "sell_liquidations", "1.140", "count", "5", "last_ts_ms", "1723107500000",
+                       "lower_bound", "1", "simulated", simulated, "61500", "0.500 0.000 1",
+                       "61400", "1.000 0.500 2", "61600", "0.000 0.640 1", "61700", "1.000 0.000 1",
+                       "9", "junk", "_pos", "1723107500000-0", "_ver", "4", "_copies", "3",
+                       "_too_old", "0", "_bad", "1", "_dropped", "0"));
+    snap_set_take(s, SEC_MARK,
+                  HASH("mark", "61640.37858696", "index", "61665.05673913", "settle", "",
+                       "funding_rate", "-0.00003936", "next_funding_ms", "1723132800000",
+                       "funding_hours", "", "last_price", "", "open_interest", "10659.509",
+                       "open_interest_value", "", "mark_ts_ms", "1723107600000", "oi_ts_ms",
+                       "1723107595000", "simulated", simulated, "_ver", "12"));
     snap_set_take(s, SEC_FEED,
                   HASH("binance:BTCUSDT.trades_connected", "1", "binance:BTCUSDT.silent", "0",
                        "binance:BTCUSDT.trades_last_ts_ms", "1723107600000",
