@@ -249,6 +249,7 @@ static void take_snapshot(struct depth *d, const struct depth_event *ev, int64_t
             break;
         }
         depth_queue_drop(&d->waiting);
+        d->copies++; // it is in the snapshot
     }
     if (d->waiting.n > 0 && !joins(&head, ev->last)) {
         d->too_old++;
