@@ -88,7 +88,8 @@ static size_t make_head(char *out, size_t size, const char *argc, const char *co
 
 void entry_keys_init(struct entry_keys *k, const struct instrument *ins)
 {
-    k->xadd_n = make_head(k->xadd, sizeof k->xadd, "*13\r\n", "XADD", ins, "trades");
+    const char *argc = ins->venue == VENUE_BYBIT ? "*17\r\n" : "*13\r\n";
+    k->xadd_n = make_head(k->xadd, sizeof k->xadd, argc, "XADD", ins, "trades");
     k->lookup_n = make_head(k->lookup, sizeof k->lookup, "*4\r\n", "XRANGE", ins, "trades");
     k->history_xadd_n =
         make_head(k->history_xadd, sizeof k->history_xadd, "*21\r\n", "XADD", ins, "history");
@@ -120,6 +121,37 @@ size_t entry_trade(const struct entry_keys *k, int64_t ts_ms, int64_t id, struct
     return (size_t)(p - out);
 }
 
+size_t entry_uid_trade(const struct entry_keys *k, const struct trade *t, struct slice price,
+                       struct slice qty, int64_t rx_us, char out[ENTRY_MAX])
+{
+    char name[48], uid[UID_TEXT], seq[24];
+    const char *flags = trade_flags_text(t->flags);
+    size_t n = put_number(name, (uint64_t)t->ts_ms);
+    name[n++] = '-';
+    name[n++] = '*';
+    trade_uid_format(t->uid, uid);
+    const size_t seq_n = t->id > 0 ? put_number(seq, (uint64_t)t->id) : 0;
+    char *p = put(out, k->xadd, k->xadd_n);
+    p = put_bulk(p, name, n);
+    p = PUT(p, "$5\r\nprice\r\n");
+    p = put_bulk(p, price.p, price.n);
+    p = PUT(p, "$3\r\nqty\r\n");
+    p = put_bulk(p, qty.p, qty.n);
+    if (t->side == SIDE_BUY) {
+        p = PUT(p, "$4\r\nside\r\n$3\r\nbuy\r\n$2\r\nid\r\n");
+    } else {
+        p = PUT(p, "$4\r\nside\r\n$4\r\nsell\r\n$2\r\nid\r\n");
+    }
+    p = put_bulk(p, uid, UID_TEXT - 1);
+    p = PUT(p, "$5\r\nrx_us\r\n");
+    p = put_i64(p, rx_us);
+    p = PUT(p, "$3\r\nseq\r\n");
+    p = put_bulk(p, seq, seq_n);
+    p = PUT(p, "$5\r\nflags\r\n");
+    p = put_bulk(p, flags, strlen(flags));
+    return (size_t)(p - out);
+}
+
 static size_t range_of_one(const char *head, size_t head_n, int64_t ms, int64_t seq, char *out)
 {
     char name[48];
@@ -135,6 +167,19 @@ static size_t range_of_one(const char *head, size_t head_n, int64_t ms, int64_t 
 size_t entry_lookup(const struct entry_keys *k, int64_t ts_ms, int64_t id, char out[ENTRY_MAX])
 {
     return range_of_one(k->lookup, k->lookup_n, ts_ms, id, out);
+}
+
+size_t entry_uid_lookup(const struct entry_keys *k, int64_t ts_ms, int64_t seq, char out[ENTRY_MAX])
+{
+    if (seq >= 0) {
+        return range_of_one(k->lookup, k->lookup_n, ts_ms, seq, out);
+    }
+    char ms[24];
+    const size_t n = put_number(ms, (uint64_t)ts_ms);
+    char *p = put(out, k->lookup, k->lookup_n);
+    p = put_bulk(p, ms, n);
+    p = put_bulk(p, ms, n);
+    return (size_t)(p - out);
 }
 
 size_t entry_history_lookup(const struct entry_keys *k, int64_t ms, int64_t seq,

@@ -14,7 +14,7 @@
 #define ENTRY_MAX 1024 // bytes that hold any command made here
 
 struct entry_keys {
-    char xadd[192], lookup[192]; // heads up to the entry id
+    char xadd[192], lookup[192]; // heads up to the entry id; xadd counts the venue's fields
     char history_xadd[192], history_lookup[192];
     size_t xadd_n, lookup_n, history_xadd_n, history_lookup_n;
 };
@@ -26,6 +26,13 @@ size_t entry_trade(const struct entry_keys *k, int64_t ts_ms, int64_t id, struct
                    struct slice qty, enum side side, int64_t rx_us, char out[ENTRY_MAX]);
 // XRANGE :trades <ts>-<id> <ts>-<id>
 size_t entry_lookup(const struct entry_keys *k, int64_t ts_ms, int64_t id, char out[ENTRY_MAX]);
+// A trade that a UUID names: XADD :trades <ts>-* price qty side id rx_us seq flags. t->id is the
+// seq, 0 = none. And XRANGE :trades <ts>-<seq> <ts>-<seq> of its entry; seq -1: every entry of that
+// millisecond.
+size_t entry_uid_trade(const struct entry_keys *k, const struct trade *t, struct slice price,
+                       struct slice qty, int64_t rx_us, char out[ENTRY_MAX]);
+size_t entry_uid_lookup(const struct entry_keys *k, int64_t ts_ms, int64_t seq,
+                        char out[ENTRY_MAX]);
 // XADD :history * ...; h->data of at most 200 bytes.
 size_t entry_history(const struct entry_keys *k, const struct history *h, char out[ENTRY_MAX]);
 // The same with data of any length: bytes needed, and the command in out when they are <= size.

@@ -14,11 +14,14 @@ void feed_init(struct feed *f, const struct instrument *ins, const struct feed_o
     f->ins = *ins;
     f->newest_id = f->oldest_id = -1;
     idset_init(&f->held, o->max_spans);
+    uidwin_init(&f->names, o->window_ms, o->max_names);
+    f->link = UIDWIN_FIRST_LINK - 1;
 }
 
 void feed_release(struct feed *f)
 {
     idset_release(&f->held);
+    uidwin_release(&f->names);
 }
 
 void feed_set_units(struct feed *f, const struct instrument *ins)
@@ -106,6 +109,9 @@ static bool is_too_old(const struct feed *f, const struct frame *fr)
 static enum refusal check(struct feed *f, const struct frame *fr, int64_t rx_us,
                           const struct feed_clock *clock, struct feed_out *out)
 {
+    if (fr->kind == FRAME_UID_TRADE && trade_uid_parse(fr->uid, &out->trade.uid) != 0) {
+        return REFUSE_MALFORMED;
+    }
     if (fr->kind != f->o.subscribed || fr->market != 1 || !slice_eq(fr->symbol, f->ins.symbol)) {
         return REFUSE_FOREIGN;
     }
@@ -139,6 +145,7 @@ static enum refusal check(struct feed *f, const struct frame *fr, int64_t rx_us,
 void feed_begin(struct feed *f)
 {
     f->new_link = true;
+    f->link++;
 }
 
 static void find_gap(struct feed *f, const struct frame *fr, struct feed_out *out)
@@ -156,6 +163,98 @@ static void find_gap(struct feed *f, const struct frame *fr, struct feed_out *ou
     f->gap_ids += (uint64_t)(out->gap_to - out->gap_from) + 1;
 }
 
+// ---- trades that UUIDs name --------------------------------------------------------------------
+
+// A time near that of its frame, and not far behind the newest.
+static bool is_believable(const struct feed *f, const struct frame *fr)
+{
+    return fr->trade_ms > 0 && fr->trade_ms <= fr->event_ms + FEED_FUTURE_MS &&
+           fr->trade_ms >= fr->event_ms - FEED_FUTURE_MS &&
+           (f->newest_ms == 0 || fr->trade_ms >= f->newest_ms - FEED_FUTURE_MS);
+}
+
+static void lost_named(struct feed *f, const struct frame *fr, const char *why,
+                       struct feed_out *out)
+{
+    if (f->newest_ms == 0) {
+        return; // what is known begins with the first trade that is held
+    }
+    if (is_believable(f, fr)) {
+        out->hole = true;
+        out->hole_from_ms = fr->trade_ms;
+        out->hole_to_ms = fr->trade_ms + 1;
+        out->hole_reason = why;
+        f->gaps++;
+        return;
+    }
+    if (!f->suspect) {
+        f->suspect = true;
+        f->suspect_from_ms = f->newest_ms;
+        f->suspect_why = why;
+    }
+}
+
+// The next trade is here: up to its time a trade may be missing.
+static void end_suspicion(struct feed *f, int64_t ts_ms, struct feed_out *out)
+{
+    out->hole = true;
+    out->hole_from_ms = f->suspect_from_ms < ts_ms ? f->suspect_from_ms : ts_ms;
+    out->hole_to_ms = ts_ms + 1;
+    out->hole_reason = f->suspect_why;
+    f->suspect = false;
+    f->gaps++;
+}
+
+static void accept_named(struct feed *f, const struct frame *fr, int64_t rx_us,
+                         struct feed_out *out)
+{
+    struct trade *t = &out->trade;
+    const bool first = f->new_link || !f->live;
+    f->live = true;
+    f->new_link = false;
+    if (!uidwin_add(&f->names, t->uid, fr->trade_ms, f->link)) {
+        f->duplicates++;
+        out->verdict = FEED_DUPLICATE;
+        return;
+    }
+    t->ts_ms = fr->trade_ms;
+    t->id = fr->seq > 0 ? fr->seq : 0;
+    t->side = fr->maker ? SIDE_SELL : SIDE_BUY;
+    t->flags = fr->flags;
+    out->rejoin = first;
+    out->rejoin_ms = f->newest_ms;
+    if (f->suspect) {
+        end_suspicion(f, t->ts_ms, out);
+    }
+    out->late = t->ts_ms < f->newest_ms;
+    f->late += out->late ? 1 : 0;
+    f->newest_ms = t->ts_ms > f->newest_ms ? t->ts_ms : f->newest_ms;
+    f->oldest_ms = f->oldest_ms == 0 || t->ts_ms < f->oldest_ms ? t->ts_ms : f->oldest_ms;
+    f->last_ts_ms = f->newest_ms;
+    f->last_rx_us = rx_us;
+    f->trades++;
+    out->verdict = FEED_TRADE;
+}
+
+void feed_on_malformed(struct feed *f, const struct frame *fr, struct feed_out *out)
+{
+    memset(out, 0, sizeof *out);
+    f->frames++;
+    refuse(f, REFUSE_MALFORMED, out);
+    if (fr->hides_trade && f->o.subscribed == FRAME_UID_TRADE) {
+        lost_named(f, fr, "malformed", out);
+    }
+}
+
+void feed_seed_name(struct feed *f, struct trade_uid uid, int64_t ts_ms)
+{
+    (void)uidwin_add(&f->names, uid, ts_ms, UIDWIN_STORED);
+    f->newest_ms = ts_ms > f->newest_ms ? ts_ms : f->newest_ms;
+    f->oldest_ms = f->oldest_ms == 0 || ts_ms < f->oldest_ms ? ts_ms : f->oldest_ms;
+}
+
+// ------------------------------------------------------------------------------------------------
+
 void feed_on_trade(struct feed *f, const struct frame *fr, int64_t rx_us,
                    const struct feed_clock *clock, struct feed_out *out)
 {
@@ -164,6 +263,13 @@ void feed_on_trade(struct feed *f, const struct frame *fr, int64_t rx_us,
     const enum refusal why = check(f, fr, rx_us, clock, out);
     if (why != REFUSE_NONE) {
         refuse(f, why, out);
+        if (f->o.subscribed == FRAME_UID_TRADE) {
+            lost_named(f, fr, "refused", out);
+        }
+        return;
+    }
+    if (fr->kind == FRAME_UID_TRADE) {
+        accept_named(f, fr, rx_us, out);
         return;
     }
     out->trade.ts_ms = fr->trade_ms;
@@ -204,5 +310,9 @@ void feed_on_trade(struct feed *f, const struct frame *fr, int64_t rx_us,
 
 void feed_dropped(struct feed *f, const struct trade *t)
 {
-    idset_remove(&f->held, t->id, t->ts_ms);
+    if (trade_has_uid(t)) {
+        uidwin_remove(&f->names, t->uid);
+    } else {
+        idset_remove(&f->held, t->id, t->ts_ms);
+    }
 }

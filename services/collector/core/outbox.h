@@ -23,6 +23,12 @@
 // Entries that carry data (what a repair brought) are kept as whole commands in memory of their
 // own, `max_data_bytes` of it for queue and ring together.
 //
+// Trades that a UUID names (Bybit) have no entry id of their own: Redis numbers them, so sending
+// one twice would store it twice. Whether one in flight arrived is looked up by its UUID before it
+// is sent again, and ranges of theirs are times, [from_ms, to_ms), with ids -1. While a hole may
+// lie in front of them they can be held back: what comes after outbox_hold() is kept until
+// outbox_release_hold(), entries for :history go at once.
+//
 // Bounds: `max_queue` items that were never stored, `ring_max` stored ones. A trade that does not
 // fit is remembered as an id range and becomes a `gap` entry as soon as half the queue is free; in
 // between nothing is accepted, so that the ranges stay whole.
@@ -80,9 +86,15 @@ struct outbox {
     int64_t hold_until_ms;
     int64_t hold_ms;   // next pause after an answer "away"
     size_t fresh;      // items never stored: what max_queue bounds
-    size_t verifying;  // stored items to be looked up after a reconnect
+    size_t verifying;  // items to be looked up after a reconnect before anything is sent
     struct idset lost; // dropped ids not declared yet
     bool dropping;
+    bool named;                       // by UUIDs
+    int64_t lost_from_ms, lost_to_ms; // named: dropped times not declared yet; -1 = none
+    uint64_t held_from;               // trades from this item on are held back; UINT64_MAX = none
+    uint64_t gate;                    // until this item is stored; UINT64_MAX = until released
+    // named: newest entry of :trades that the ring has forgotten, -1 = none
+    int64_t forgotten_ms, forgotten_seq;
     size_t data_bytes;   // of the entries with data
     const char *command; // what outbox_next() gave last: its `out`, or an item's own memory
     // counters
@@ -101,12 +113,20 @@ bool outbox_add_trade(struct outbox *b, const struct trade *t, struct slice pric
 // Ids that were not received.
 void outbox_add_gap(struct outbox *b, int64_t from_id, int64_t to_id, int64_t from_ms,
                     int64_t to_ms, const char *reason);
+// The same for trades that UUIDs name: of [from_ms, to_ms). Runs together with one that waits
+// right in front of it for the same reason.
+void outbox_add_time_gap(struct outbox *b, int64_t from_ms, int64_t to_ms, const char *reason);
 // An id that was received and does not count. False when it did not fit.
 bool outbox_add_excluded(struct outbox *b, int64_t id, int64_t ts_ms, const char *exec);
 // An entry with data, or a `lost` one. False when there is no room: nothing was kept.
 bool outbox_add_history(struct outbox *b, const struct history *h);
 // May an entry of so many bytes be added?
 bool outbox_has_room(const struct outbox *b, size_t bytes);
+// Trades added from now on wait, until released. behind: until the entry added last is stored, too.
+void outbox_hold(struct outbox *b);
+void outbox_release_hold(struct outbox *b, bool behind);
+// Time of the oldest trade that is not stored yet; INT64_MAX when all are.
+int64_t outbox_unstored_ms(const struct outbox *b);
 // Turns dropped ids into gap entries once there is room; `force`: now, whatever the fill (drain).
 void outbox_settle(struct outbox *b, bool force);
 // Forgets stored items older than the ring, while the link is up. Call about every second.
@@ -130,9 +150,13 @@ size_t outbox_next(struct outbox *b, char out[ENTRY_MAX]);
 void outbox_unsend(struct outbox *b);
 // The op of the oldest command in flight; what its reply has to be read as.
 enum outbox_op outbox_expected(const struct outbox *b);
-// Ids of that command's item, to compare with what OP_HISTORY_LOOKUP found.
+// Ids of that command's item, to compare with what OP_HISTORY_LOOKUP found; its times; the name of
+// its trade, to compare with the entries that OP_LOOKUP found (zeros: the entry id says it all).
 void outbox_expected_range(const struct outbox *b, int64_t *from_id, int64_t *to_id);
-// The answer to it. For ANSWER_STORED of OP_HISTORY ms and seq are the id that Redis gave. True
+void outbox_expected_times(const struct outbox *b, int64_t *from_ms, int64_t *to_ms);
+struct trade_uid outbox_expected_uid(const struct outbox *b);
+// The answer to it. For ANSWER_STORED ms and seq are the id that Redis gave (of OP_TRADE looked at
+// only where trades are named by UUIDs). True
 // when it ended a batch: then *sent_us is when that was sent and *commands how many it had.
 bool outbox_answer(struct outbox *b, enum outbox_answer a, int64_t ms, int64_t seq, int64_t mono_ms,
                    int64_t *sent_us, size_t *commands);
