@@ -120,16 +120,8 @@ static int links(const struct feed_wants *w, const struct instrument *ins, size_
     return (int)x.n;
 }
 
-static void decode(const char *p, size_t n, struct frame_space *space, frame_sink sink, void *arg)
-{
-    struct frame f;
-    frame_decode(p, n, space, &f);
-    sink(arg, &f);
-    frame_release(&f);
-}
-
 const struct connector connector_binance = {.name = "binance",
                                             .venue = VENUE_BINANCE,
                                             .transport = TRANSPORT_WEBSOCKET,
                                             .links = links,
-                                            .decode = decode};
+                                            .decode = frame_decode_each};
