@@ -7,29 +7,15 @@
 #include "common/base/decimal.h"
 #include "common/base/mem.h"
 #include "common/base/str.h"
-#include "services/exchange-sim/core/gen_day.h"
+#include "services/exchange-sim/core/gen_lane.h"
 
-#define DAYS_KEPT 4
 #define FILLS_PER_DAY INT64_C(200000000) // more than a day has: fill numbers never overlap
-
-struct day {
-    int64_t day; // -1 = empty
-    uint64_t used;
-    struct gen_trade *trades; // per_day of them
-};
-
-struct gen_lane {
-    struct gen_symbol sym;
-    int price_scale, price_decimals, qty_scale;
-    struct day days[DAYS_KEPT];
-    int64_t pos;    // id of the next trade of the feed
-    int64_t cursor; // id of the next trade of a read
-};
+#define SECOND_MS 1000
+#define BOOK_STEP_MS 50
 
 struct gen {
     struct market market; // first
     int64_t per_day;
-    uint64_t uses;
     struct sim_event next; // what peek() shows
     bool has_next;
     struct gen_lane lane[MARKET_MAX_LANES];
@@ -57,49 +43,66 @@ static struct gen *gen_of(struct market *m)
     return (struct gen *)m;
 }
 
-static const struct gen_trade *day_trades(struct gen *g, struct gen_lane *l, int64_t day)
+static struct gen_days *day_of(struct gen_lane *l, int64_t day)
 {
-    struct day *victim = &l->days[0];
-    for (size_t i = 0; i < DAYS_KEPT; i++) {
-        struct day *d = &l->days[i];
+    struct gen_days *victim = &l->days[0];
+    for (size_t i = 0; i < GEN_DAYS_KEPT; i++) {
+        struct gen_days *d = &l->days[i];
         if (d->day == day) {
-            d->used = ++g->uses;
-            return d->trades;
+            d->used = ++l->uses;
+            return d;
         }
         if (d->used < victim->used) {
             victim = d;
         }
     }
     if (victim->trades == NULL) {
-        victim->trades = xmalloc((size_t)g->per_day * sizeof *victim->trades);
+        victim->trades = xmalloc((size_t)l->per_day * sizeof *victim->trades);
     }
+    free(victim->minutes);
+    victim->minutes = NULL;
     victim->day = day;
-    victim->used = ++g->uses;
-    gen_day_make(&l->sym, day, victim->trades, (size_t)g->per_day);
-    return victim->trades;
+    victim->used = ++l->uses;
+    gen_day_make(&l->sym, day, victim->trades, (size_t)l->per_day);
+    return victim;
 }
 
-static const struct gen_trade *at(struct gen *g, struct gen_lane *l, int64_t id)
+const struct gen_days *gen_day_at(struct gen_lane *l, int64_t day)
 {
-    return day_trades(g, l, id / g->per_day) + id % g->per_day;
+    struct gen_days *d = day_of(l, day);
+    if (d->minutes == NULL) {
+        d->minutes = xcalloc(MINUTES_PER_DAY, sizeof *d->minutes);
+        for (int64_t i = 0; i < l->per_day; i++) {
+            const struct gen_trade *t = &d->trades[i];
+            struct gen_minute *m = &d->minutes[t->ms / 60000];
+            m->low = m->high == 0 || t->price_ticks < m->low ? t->price_ticks : m->low;
+            m->high = t->price_ticks > m->high ? t->price_ticks : m->high;
+            m->lots += t->qty_lots;
+        }
+    }
+    return d;
 }
 
-static int64_t time_of(struct gen *g, struct gen_lane *l, int64_t id)
+const struct gen_trade *gen_trade_at(struct gen_lane *l, int64_t id)
 {
-    return id / g->per_day * MS_PER_DAY + at(g, l, id)->ms;
+    return day_of(l, id / l->per_day)->trades + id % l->per_day;
 }
 
-// The first id with t >= t_ms.
-static int64_t id_at(struct gen *g, struct gen_lane *l, int64_t t_ms)
+int64_t gen_time_of(struct gen_lane *l, int64_t id)
+{
+    return id / l->per_day * MS_PER_DAY + gen_trade_at(l, id)->ms;
+}
+
+int64_t gen_id_at(struct gen_lane *l, int64_t t_ms)
 {
     if (t_ms < 0) {
         return 0;
     }
     int64_t day = t_ms / MS_PER_DAY;
     int64_t ms = t_ms % MS_PER_DAY;
-    const struct gen_trade *t = day_trades(g, l, day);
+    const struct gen_trade *t = day_of(l, day)->trades;
     int64_t lo = 0;
-    int64_t hi = g->per_day;
+    int64_t hi = l->per_day;
     while (lo < hi) {
         int64_t mid = lo + (hi - lo) / 2;
         if (t[mid].ms < ms) {
@@ -108,7 +111,7 @@ static int64_t id_at(struct gen *g, struct gen_lane *l, int64_t t_ms)
             hi = mid;
         }
     }
-    return day * g->per_day + lo;
+    return day * l->per_day + lo;
 }
 
 static uint64_t key_of(uint64_t seed, const char *symbol)
@@ -146,10 +149,16 @@ static int add_symbol(struct gen *g, uint64_t seed, const char *symbol, int64_t 
     l->price_scale = c->price_scale;
     l->price_decimals = c->price_decimals;
     l->qty_scale = c->qty_scale;
-    for (size_t d = 0; d < DAYS_KEPT; d++) {
+    for (size_t d = 0; d < GEN_DAYS_KEPT; d++) {
         l->days[d].day = -1;
     }
-    l->pos = id_at(g, l, from_ms);
+    l->per_day = g->per_day;
+    l->tick = pow10_i64(c->price_decimals - c->price_scale);
+    l->now_ms = from_ms;
+    l->pos = gen_id_at(l, from_ms);
+    l->trade_ms = gen_time_of(l, l->pos);
+    l->step_ms = from_ms - from_ms % BOOK_STEP_MS;
+    l->second_ms = from_ms - from_ms % SECOND_MS + SECOND_MS;
     return 0;
 }
 
@@ -192,7 +201,7 @@ struct gen *gen_new(uint64_t seed, const char *symbols, int64_t rate_milli, int6
 static void fill(struct gen *g, int lane, int64_t id, struct sim_trade *out)
 {
     struct gen_lane *l = &g->lane[lane];
-    const struct gen_trade *t = at(g, l, id);
+    const struct gen_trade *t = gen_trade_at(l, id);
     int64_t first = id / g->per_day * FILLS_PER_DAY + t->first;
     *out = (struct sim_trade){
         .lane = lane,
@@ -214,13 +223,50 @@ static void fill(struct gen *g, int lane, int64_t id, struct sim_trade *out)
 
 // ---- the market ---------------------------------------------------------------------------------
 
-// The lane whose next trade comes first.
-static int next_lane(struct gen *g)
+// ---- the timeline -------------------------------------------------------------------------------
+
+// Moves to the next full second that has something to tell.
+static void settle_second(const struct gen *g, struct gen_lane *l)
+{
+    int64_t apart = g->market.book_step_ms > SECOND_MS ? g->market.book_step_ms : SECOND_MS;
+    while (true) {
+        struct sim_liquidation forced[GEN_MAX_FORCED];
+        if (!l->second_is_told && gen_forced_in(l, l->second_ms - SECOND_MS, forced) > 0) {
+            return;
+        }
+        l->second_is_told = true;
+        if (l->second_ms % apart == 0) {
+            return;
+        }
+        l->second_is_told = false;
+        l->second_ms += SECOND_MS;
+    }
+}
+
+// The next move of the book behind t_ms: on the grid, or when the quote moves before that.
+static int64_t next_step(const struct gen *g, struct gen_lane *l, int64_t t_ms)
+{
+    int64_t grid = g->market.book_step_ms > 0 ? g->market.book_step_ms : BOOK_STEP_MS;
+    int64_t next = t_ms - t_ms % grid + grid;
+    if (g->market.book_step_ms == 0) {
+        int64_t move = gen_quote_move(l, l->pos);
+        next = move > t_ms && move < next ? move : next;
+    }
+    return next;
+}
+
+static int64_t lane_next_ms(const struct gen_lane *l)
+{
+    int64_t ms = l->trade_ms < l->step_ms ? l->trade_ms : l->step_ms;
+    return l->second_ms < ms ? l->second_ms : ms;
+}
+
+static int next_lane(const struct gen *g)
 {
     int best = 0;
     int64_t best_ms = INT64_MAX;
     for (int i = 0; i < g->market.lanes; i++) {
-        int64_t ms = g->market.lanes == 1 ? 0 : time_of(g, &g->lane[i], g->lane[i].pos);
+        int64_t ms = lane_next_ms(&g->lane[i]);
         if (ms < best_ms) {
             best = i;
             best_ms = ms;
@@ -229,27 +275,68 @@ static int next_lane(struct gen *g)
     return best;
 }
 
+// At one moment the book comes first, then trades, then what a full second tells.
 static const struct sim_event *peek(struct market *m)
 {
     struct gen *g = gen_of(m);
-    if (!g->has_next) {
-        int i = next_lane(g);
-        g->next = (struct sim_event){.kind = SIM_TRADE, .lane = i, .has_trade = true};
-        fill(g, i, g->lane[i].pos, &g->next.trade);
-        g->next.t_ms = g->next.trade.t_ms;
-        g->has_next = true;
+    if (g->has_next) {
+        return &g->next;
     }
-    return &g->next;
+    int i = next_lane(g);
+    struct gen_lane *l = &g->lane[i];
+    g->next = (struct sim_event){.lane = i, .format = EVENT_NO_FORMAT, .raw = {"", 0}};
+    struct sim_event *e = &g->next;
+    if (l->step_ms <= l->trade_ms && l->step_ms <= l->second_ms) {
+        e->kind = SIM_DEPTH;
+        e->t_ms = l->step_ms;
+    } else if (l->trade_ms <= l->second_ms) {
+        e->kind = SIM_TRADE;
+        e->t_ms = l->trade_ms;
+        e->has_trade = true;
+        fill(g, i, l->pos, &e->trade);
+    } else if (!l->second_is_told) {
+        struct sim_liquidation forced[GEN_MAX_FORCED];
+        int n = gen_forced_in(l, l->second_ms - SECOND_MS, forced);
+        e->kind = SIM_LIQUIDATION;
+        e->t_ms = l->second_ms;
+        e->first_id = n > 0 ? forced[0].id : 0;
+        e->last_id = n > 0 ? forced[n - 1].id : -1;
+    } else {
+        e->kind = SIM_MARK;
+        e->t_ms = l->second_ms;
+    }
+    g->has_next = true;
+    return e;
 }
 
 static void advance(struct market *m)
 {
     struct gen *g = gen_of(m);
     const struct sim_event *e = peek(m);
+    struct gen_lane *l = &g->lane[e->lane];
     g->has_next = false;
-    market_note_release(m, &e->trade);
-    g->lane[e->lane].pos++;
+    l->now_ms = e->t_ms;
+    if (e->kind == SIM_DEPTH) {
+        l->step_ms = next_step(g, l, e->t_ms);
+    } else if (e->kind == SIM_TRADE) {
+        market_note_release(m, &e->trade);
+        l->pos++;
+        l->trade_ms = gen_time_of(l, l->pos);
+        if (g->market.book_step_ms == 0) { // the quote of the next trade is known now
+            int64_t move = gen_quote_move(l, l->pos);
+            l->step_ms = move > e->t_ms && move < l->step_ms ? move : l->step_ms;
+        }
+    } else if (e->kind == SIM_LIQUIDATION) {
+        l->second_is_told = true;
+        settle_second(g, l);
+    } else {
+        l->second_is_told = false;
+        l->second_ms += SECOND_MS;
+        settle_second(g, l);
+    }
 }
+
+// ---- looking back -------------------------------------------------------------------------------
 
 static bool seek_id(struct market *m, int lane, int64_t id)
 {
@@ -263,11 +350,11 @@ static bool seek_time(struct market *m, int lane, int64_t t_ms)
     struct gen *g = gen_of(m);
     struct gen_lane *l = &g->lane[lane];
     // What is not released is not looked at: the future is not generated for a question.
-    if (l->pos == 0 || t_ms > time_of(g, l, l->pos - 1)) {
+    if (l->pos == 0 || t_ms > gen_time_of(l, l->pos - 1)) {
         l->cursor = l->pos;
         return false;
     }
-    l->cursor = id_at(g, l, t_ms);
+    l->cursor = gen_id_at(l, t_ms);
     return l->cursor < l->pos;
 }
 
@@ -276,8 +363,8 @@ static bool seek_newest(struct market *m, int lane, int64_t end_ms, int64_t n)
     struct gen *g = gen_of(m);
     struct gen_lane *l = &g->lane[lane];
     int64_t end = l->pos;
-    if (end_ms < INT64_MAX && end > 0 && end_ms < time_of(g, l, end - 1)) {
-        end = id_at(g, l, end_ms + 1);
+    if (end_ms < INT64_MAX && end > 0 && end_ms < gen_time_of(l, end - 1)) {
+        end = gen_id_at(l, end_ms + 1);
     }
     l->cursor = end > n ? end - n : 0;
     return l->cursor < l->pos;
@@ -294,12 +381,70 @@ static bool read_next(struct market *m, int lane, struct sim_trade *out)
     return true;
 }
 
+static void thin(struct market *m, int64_t book_step_ms)
+{
+    struct gen *g = gen_of(m);
+    if (m->book_step_ms == book_step_ms) {
+        return;
+    }
+    m->book_step_ms = book_step_ms;
+    g->has_next = false;
+    for (int i = 0; i < m->lanes; i++) {
+        struct gen_lane *l = &g->lane[i];
+        int64_t step = next_step(g, l, l->now_ms);
+        int64_t second = l->now_ms - l->now_ms % SECOND_MS + SECOND_MS;
+        l->step_ms = step < l->step_ms ? step : l->step_ms;
+        if (second < l->second_ms) { // the seconds between were looked at: nobody was liquidated
+            l->second_ms = second;
+            l->second_is_told = true;
+        }
+    }
+}
+
+static bool book(struct market *m, int lane, size_t limit, struct sim_book *out, struct slice *raw)
+{
+    struct gen_lane *l = &gen_of(m)->lane[lane];
+    *raw = (struct slice){"", 0};
+    gen_book_at(l, l->now_ms, limit, out);
+    return true;
+}
+
+static void diff(struct market *m, int lane, int64_t t0_ms, int64_t t1_ms, struct sim_diff *out)
+{
+    gen_book_diff(&gen_of(m)->lane[lane], t0_ms, t1_ms, out);
+}
+
+static bool mark(struct market *m, int lane, int64_t t_ms, struct sim_mark *out)
+{
+    struct gen_lane *l = &gen_of(m)->lane[lane];
+    gen_mark_at(l, t_ms < 0 || t_ms > l->now_ms ? l->now_ms : t_ms, out);
+    return true;
+}
+
+static bool liquidation(struct market *m, int lane, int64_t after, struct sim_liquidation *out)
+{
+    struct gen_lane *l = &gen_of(m)->lane[lane];
+    for (int64_t second = (after + 1) / GEN_MAX_FORCED; (second + 1) * SECOND_MS <= l->now_ms;
+         second++) {
+        struct sim_liquidation forced[GEN_MAX_FORCED];
+        int n = gen_forced_in(l, second * SECOND_MS, forced);
+        for (int i = 0; i < n; i++) {
+            if (forced[i].id > after) {
+                *out = forced[i];
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static void gen_free(struct market *m)
 {
     struct gen *g = gen_of(m);
     for (int i = 0; i < MARKET_MAX_LANES; i++) {
-        for (size_t d = 0; d < DAYS_KEPT; d++) {
+        for (size_t d = 0; d < GEN_DAYS_KEPT; d++) {
             free(g->lane[i].days[d].trades);
+            free(g->lane[i].days[d].minutes);
         }
     }
     free(g);
@@ -312,6 +457,11 @@ static const struct market_ops ops = {
     .seek_time = seek_time,
     .seek_newest = seek_newest,
     .read = read_next,
+    .book = book,
+    .diff = diff,
+    .mark = mark,
+    .liquidation = liquidation,
+    .thin = thin,
     .free = gen_free,
 };
 

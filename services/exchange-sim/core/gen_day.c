@@ -9,7 +9,7 @@
 
 // ---- randomness: a counter mixed with a key (splitmix64) ----------------------------------------
 
-static uint64_t mix(uint64_t x)
+uint64_t gen_mix(uint64_t x)
 {
     x += UINT64_C(0x9e3779b97f4a7c15);
     x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -24,7 +24,7 @@ struct rng {
 static uint64_t next(struct rng *r)
 {
     r->state += UINT64_C(0x9e3779b97f4a7c15);
-    return mix(r->state);
+    return gen_mix(r->state);
 }
 
 // Uniform in [0, n), n >= 1; the tiny bias of the product form does not matter here.
@@ -34,7 +34,7 @@ static uint32_t below(struct rng *r, uint32_t n)
 }
 
 // About normal with standard deviation 1024: the sum of eight bytes of one draw, centred.
-static int64_t bell(uint64_t u)
+int64_t gen_bell(uint64_t u)
 {
     int64_t sum = 0;
     for (int i = 0; i < 8; i++) {
@@ -73,25 +73,24 @@ static int64_t activity(int second)
 // Half hours that trend weigh long displacements up, ranging ones weigh them down (percent).
 static int64_t regime(uint64_t day_key, int second)
 {
-    uint64_t u = mix(day_key ^ (UINT64_C(0x7265) << 32) ^ (uint64_t)(second / 1800)) % 100;
+    uint64_t u = gen_mix(day_key ^ (UINT64_C(0x7265) << 32) ^ (uint64_t)(second / 1800)) % 100;
     return u < 25 ? 190 : u < 60 ? 100 : 45;
 }
 
-// One octave of value noise over days: +-1024, linear between lattice points `period` apart.
-static int64_t octave(uint64_t key, int64_t day, int64_t period)
+int64_t gen_noise(uint64_t key, int64_t at, int64_t period)
 {
-    int64_t cell = day / period;
-    int64_t part = day % period;
-    int64_t a = bell(mix(key ^ (uint64_t)(cell * 64 + period)));
-    int64_t b = bell(mix(key ^ (uint64_t)((cell + 1) * 64 + period)));
+    int64_t cell = at / period;
+    int64_t part = at % period;
+    int64_t a = gen_bell(gen_mix(key ^ (uint64_t)(cell * 64 + period)));
+    int64_t b = gen_bell(gen_mix(key ^ (uint64_t)((cell + 1) * 64 + period)));
     return (a * (period - part) + b * part) / period;
 }
 
 int64_t gen_day_open(const struct gen_symbol *s, int64_t day)
 {
     // Standard deviations of about 12 %, 5 %, 2.5 % and 1.2 % of the base.
-    int64_t permille16 = octave(s->key, day, 60) * 120 + octave(s->key, day, 15) * 50 +
-                         octave(s->key, day, 4) * 25 + octave(s->key, day, 1) * 12;
+    int64_t permille16 = gen_noise(s->key, day, 60) * 120 + gen_noise(s->key, day, 15) * 50 +
+                         gen_noise(s->key, day, 4) * 25 + gen_noise(s->key, day, 1) * 12;
     int64_t open = s->base_ticks + s->base_ticks * (permille16 / 1024) / 1000;
     return open > s->base_ticks / 4 ? open : s->base_ticks / 4;
 }
@@ -112,7 +111,7 @@ static void bridge(const struct path *p, int lo, int hi)
     // Standard deviation of the middle of a bridge: sigma * sqrt(length) / 2.
     int64_t sd = p->sigma16 * isqrt((int64_t)(hi - lo) * 256) / 16 / 2;
     sd = sd * isqrt(activity(mid) * 100) / 100 * scale / 100; // ticks * 16
-    int64_t d = sd * bell(mix(p->key ^ ((uint64_t)lo << 32 | (uint64_t)hi))) / 1024 / 16;
+    int64_t d = sd * gen_bell(gen_mix(p->key ^ ((uint64_t)lo << 32 | (uint64_t)hi))) / 1024 / 16;
     int64_t v = ((int64_t)p->price[lo] + p->price[hi]) / 2 + d;
     p->price[mid] = (int32_t)(v > 100 ? v : 100);
     bridge(p, lo, mid);
@@ -128,7 +127,7 @@ static int64_t burst(uint64_t key, int second)
         if (s < 0) {
             break;
         }
-        uint64_t u = mix(key ^ (UINT64_C(0x6275) << 32) ^ (uint64_t)s);
+        uint64_t u = gen_mix(key ^ (UINT64_C(0x6275) << 32) ^ (uint64_t)s);
         if (u % 900 == 0) {
             return (int64_t)(4 + (u >> 32) % 36) >> back;
         }
@@ -172,6 +171,7 @@ struct making {
     size_t n, at;
     uint32_t fills;
     int64_t quote; // best bid; it stays until the path has left it behind
+    int64_t last_ms;
 };
 
 static void put(struct making *k, struct rng *r, int32_t ms, int64_t price, bool sell)
@@ -185,6 +185,7 @@ static void put(struct making *k, struct rng *r, int32_t ms, int64_t price, bool
         .first = k->fills,
         .fills = fills,
         .maker = sell,
+        .walk = (uint16_t)(sell ? k->quote - price : price - k->quote - 1),
     };
     k->fills += fills;
 }
@@ -192,7 +193,7 @@ static void put(struct making *k, struct rng *r, int32_t ms, int64_t price, bool
 static void make_second(struct making *k, uint64_t key, int second, int64_t p0, int64_t p1,
                         size_t count)
 {
-    struct rng r = {mix(key ^ (UINT64_C(0x7472) << 32) ^ (uint64_t)second)};
+    struct rng r = {gen_mix(key ^ (UINT64_C(0x7472) << 32) ^ (uint64_t)second)};
     // The side leans with the move: 50 % +- up to 35 %.
     int64_t move = p1 - p0;
     int64_t lean = move > 140 ? 140 : move < -140 ? -140 : move;
@@ -207,9 +208,12 @@ static void make_second(struct making *k, uint64_t key, int second, int64_t p0, 
         bool sell = below(&r, 1024) < sell_of_1024;
         int64_t mid = p0 + move * ms / 1000;
         int64_t off = mid > k->quote ? mid - k->quote : k->quote - mid;
-        if (off > STICKY_TICKS || below(&r, 16) == 0) {
-            k->quote = mid;
+        // Within one millisecond the book does not move, so a time has one best price.
+        int64_t moment = second * INT64_C(1000) + ms;
+        if ((off > STICKY_TICKS || below(&r, 16) == 0) && moment != k->last_ms) {
+            k->quote = mid > 1 ? mid : 1;
         }
+        k->last_ms = moment;
         int64_t price = sell ? k->quote : k->quote + 1;
         int32_t at = (int32_t)(second * 1000 + ms);
         uint32_t u = below(&r, 256);
@@ -227,7 +231,7 @@ void gen_day_make(const struct gen_symbol *s, int64_t day, struct gen_trade *out
 {
     static _Thread_local int32_t price[SECONDS + 1];
     static _Thread_local int64_t weight[SECONDS];
-    uint64_t key = mix(s->key ^ mix((uint64_t)day));
+    uint64_t key = gen_mix(s->key ^ gen_mix((uint64_t)day));
     struct path p = {.key = key, .price = price};
     price[0] = (int32_t)gen_day_open(s, day);
     price[SECONDS] = (int32_t)gen_day_open(s, day + 1);
@@ -241,12 +245,12 @@ void gen_day_make(const struct gen_symbol *s, int64_t day, struct gen_trade *out
         int64_t usual = p.sigma16 / 16 + 1;
         int64_t lively = 40 + 60 * move / usual; // percent; about 88 on average
         lively = lively > 1200 ? 1200 : lively;
-        int64_t noise = 50 + (int64_t)(mix(key ^ (UINT64_C(0x6e6f) << 32) ^ (uint64_t)i) % 101);
+        int64_t noise = 50 + (int64_t)(gen_mix(key ^ (UINT64_C(0x6e6f) << 32) ^ (uint64_t)i) % 101);
         weight[i] = 1 + activity(i) * lively * noise / 1000 * (1 + burst(key, i));
         total += weight[i];
     }
 
-    struct making k = {.s = s, .out = out, .n = n, .quote = price[0]};
+    struct making k = {.s = s, .out = out, .n = n, .quote = price[0], .last_ms = -1};
     int64_t sum = 0;
     for (int i = 0; i < SECONDS; i++) {
         sum += weight[i];

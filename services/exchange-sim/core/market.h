@@ -32,7 +32,7 @@ struct sim_mark {
 };
 
 struct sim_liquidation {
-    int64_t id;   // rises by one within a lane
+    int64_t id;   // rises within a lane
     int64_t t_ms; // trade time
     int64_t e_ms; // when it is pushed
     bool sell;    // the forced order sells: a long was liquidated
@@ -47,6 +47,9 @@ struct lane {
     enum sim_venue venue;             // of recorded frames; VENUE_ANY: generated, or trades alone
     char tick[24], step[24];          // as exchangeInfo spells them
     int price_decimals, qty_decimals; // as the venue writes them
+    // Recorded frames: which formats of a kind there are, and which of them came first.
+    uint32_t formats[SIM_KINDS];
+    uint8_t main_format[SIM_KINDS];
     // Trades that were released so far.
     int64_t released;
     int64_t first_id, last_id, last_t_ms; // -1 while nothing was released
@@ -67,12 +70,14 @@ struct market_ops {
     // The book as far as it is released, at most `limit` levels a side. False: no book known.
     // A recording may answer with the REST body as recorded instead: *raw (else empty).
     bool (*book)(struct market *m, int lane, size_t limit, struct sim_book *out, struct slice *raw);
-    // NULL for a recording: what changed in the book in (t0, t1], both of the past.
+    // NULL for a recording: every level that was touched in (t0, t1], with what it holds at t1.
     void (*diff)(struct market *m, int lane, int64_t t0_ms, int64_t t1_ms, struct sim_diff *out);
-    // Mark price and funding at t_ms; false: the market has none.
+    // NULL for a recording: mark price and funding at t_ms, -1 = now.
     bool (*mark)(struct market *m, int lane, int64_t t_ms, struct sim_mark *out);
-    // The next forced order of the lane with id > after that was released.
+    // NULL for a recording: the next forced order with id > after that was released.
     bool (*liquidation)(struct market *m, int lane, int64_t after, struct sim_liquidation *out);
+    // NULL for a recording: how much of the book's moves is shown (book_step_ms), from now on.
+    void (*thin)(struct market *m, int64_t book_step_ms);
     void (*free)(struct market *m);
 };
 struct market { // embedded first in both kinds

@@ -11,6 +11,7 @@
 #define EVENTS_PER_TURN 2000
 #define HOUSE_US 100000
 #define START_GRACE_US 1000000
+#define THIN_LAG_MS 120000
 #define SCRATCH_MAX ((size_t)8 << 20)
 // lws_container_of() by way of void *: its own cast warns of alignment under clang.
 #define SIM_OF(timer, member) ((struct sim *)(void *)((char *)(timer)-offsetof(struct sim, member)))
@@ -150,6 +151,26 @@ static int64_t wait_for(const struct sim *s, const struct sim_event *e)
     return wait;
 }
 
+// How much of the generated book is shown: a feed that catches up with a day, or runs many times
+// as fast as the clock, shows a move of the book every few milliseconds of real time.
+static void set_thinning(struct sim *s)
+{
+    const struct sim_event *e = market_peek(s->market);
+    if (s->market->ops->thin == NULL || e == NULL) {
+        return;
+    }
+    static const int64_t steps[] = {0, 100, 500, 1000, 5000, 10000, 60000};
+    const size_t last = sizeof steps / sizeof steps[0] - 1;
+    size_t i = 0;
+    if (sim_clock_ms(s) - e->t_ms > (s->pace.max ? THIN_LAG_MS : 1000)) {
+        int64_t speed = s->pace.max ? INT64_MAX / 8 : s->pace.num / s->pace.den;
+        while (i < last && (steps[i] > 0 ? steps[i] : 50) / 5 < speed) {
+            i++;
+        }
+    }
+    s->market->ops->thin(s->market, steps[i]);
+}
+
 static void finish(struct sim *s)
 {
     faults_flush(&s->faults, emit, s);
@@ -168,6 +189,7 @@ static void feed_cb(lws_sorted_usec_list_t *timer)
         return;
     }
     s->feed_waits = false;
+    set_thinning(s);
     for (int i = 0; i < EVENTS_PER_TURN; i++) {
         if (s->pace.max && clients_congested(s)) {
             s->feed_waits = true; // a drained queue kicks us

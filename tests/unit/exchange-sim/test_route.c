@@ -53,19 +53,63 @@ Test(route, paths_are_told_apart)
     }
 }
 
-Test(route, only_the_market_route_carries_trades)
+Test(route, a_stream_is_heard_on_its_own_route_alone)
 {
     struct market *m = small_market();
+    static const struct {
+        const char *name;
+        enum route route;
+        enum sim_kind kind;
+        uint8_t format;
+    } rows[] = {
+        {"btcusdt@aggTrade", ROUTE_MARKET, SIM_TRADE, BN_TRADE_AGG},
+        {"btcusdt@trade", ROUTE_PUBLIC, SIM_TRADE, BN_TRADE_SINGLE},
+        {"btcusdt@depth", ROUTE_PUBLIC, SIM_DEPTH, BN_DEPTH_250},
+        {"btcusdt@depth@250ms", ROUTE_PUBLIC, SIM_DEPTH, BN_DEPTH_250},
+        {"btcusdt@depth@0ms", ROUTE_PUBLIC, SIM_DEPTH, BN_DEPTH_0},
+        {"btcusdt@depth@100ms", ROUTE_PUBLIC, SIM_DEPTH, BN_DEPTH_100},
+        {"btcusdt@depth20@500ms", ROUTE_PUBLIC, SIM_DEPTH, 12},
+        {"btcusdt@bookTicker", ROUTE_PUBLIC, SIM_TICKER, BN_TICKER_ONE},
+        {"btcusdt@markPrice@1s", ROUTE_MARKET, SIM_MARK, BN_MARK_1S},
+        {"btcusdt@markPrice", ROUTE_MARKET, SIM_MARK, BN_MARK_3S},
+        {"btcusdt@forceOrder", ROUTE_MARKET, SIM_LIQUIDATION, BN_FORCE_ONE},
+        {"btcusdt@kline_1m", ROUTE_MARKET, SIM_KLINE, 0},
+        {"btcusdt@kline_1M", ROUTE_MARKET, SIM_KLINE, 14},
+    };
     static const enum route routes[] = {ROUTE_MARKET, ROUTE_PUBLIC, ROUTE_RETIRED};
-    for (size_t i = 0; i < 3; i++) {
-        struct subs s;
-        subs_init(&s, &wire_binance, routes[i], false);
-        cr_assert(subs_add_list(&s, m, "btcusdt@aggTrade/nosuch@aggTrade/btcusdt@depth"));
-        cr_assert_eq(s.n, 3, "the wrong route keeps the names all the same");
-        cr_assert_eq(subs_any(&s), routes[i] == ROUTE_MARKET);
-        cr_assert(!subs_wants(&s, (struct wire_key){1, SIM_TRADE, BN_TRADE_AGG}));
-        subs_release(&s);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        for (size_t r = 0; r < 3; r++) {
+            struct subs s;
+            struct wire_key key = {0, rows[i].kind, rows[i].format};
+            subs_init(&s, &wire_binance, routes[r], false);
+            cr_assert(subs_add(&s, m, rows[i].name, strlen(rows[i].name)));
+            cr_assert_eq(s.n, 1, "the wrong route keeps the name all the same");
+            cr_assert_eq(subs_any(&s), routes[r] == rows[i].route, "%s", rows[i].name);
+            cr_assert_eq(subs_wants(&s, key), routes[r] == rows[i].route, "%s", rows[i].name);
+            subs_release(&s);
+        }
     }
+    struct subs s;
+    subs_init(&s, &wire_binance, ROUTE_MARKET, false);
+    cr_assert(subs_add_list(&s, m, "nosuch@aggTrade/btcusdt@kline_7m/btcusdt/@aggTrade/!x@arr"));
+    cr_assert(!subs_any(&s));
+    cr_assert(subs_add_list(&s, m, "!forceOrder@arr"));
+    cr_assert(subs_wants(&s, (struct wire_key){WIRE_ALL_LANES, SIM_LIQUIDATION, BN_FORCE_ALL}));
+    subs_release(&s);
+}
+
+Test(route, two_names_of_one_stream_are_left_one_by_one)
+{
+    struct market *m = small_market();
+    struct subs s;
+    struct wire_key key = {0, SIM_DEPTH, BN_DEPTH_250};
+    subs_init(&s, &wire_binance, ROUTE_PUBLIC, true);
+    cr_assert(subs_add_list(&s, m, "btcusdt@depth/btcusdt@depth@250ms"));
+    subs_remove(&s, "btcusdt@depth", 13);
+    cr_assert(subs_wants(&s, key));
+    subs_remove(&s, "btcusdt@depth@250ms", 19);
+    cr_assert(!subs_wants(&s, key));
+    subs_release(&s);
 }
 
 Test(route, names_are_exact_and_unsubscribing_is_silent)
