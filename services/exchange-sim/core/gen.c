@@ -12,6 +12,7 @@
 #define FILLS_PER_DAY INT64_C(200000000) // more than a day has: fill numbers never overlap
 #define SECOND_MS 1000
 #define BOOK_STEP_MS 50
+#define MARK_MAX_STEP_MS 60000
 
 struct gen {
     struct market market; // first
@@ -229,6 +230,7 @@ static void fill(struct gen *g, int lane, int64_t id, struct sim_trade *out)
 static void settle_second(const struct gen *g, struct gen_lane *l)
 {
     int64_t apart = g->market.book_step_ms > SECOND_MS ? g->market.book_step_ms : SECOND_MS;
+    apart = apart > MARK_MAX_STEP_MS ? MARK_MAX_STEP_MS : apart;
     while (true) {
         struct sim_liquidation forced[GEN_MAX_FORCED];
         if (!l->second_is_told && gen_forced_in(l, l->second_ms - SECOND_MS, forced) > 0) {
