@@ -10,6 +10,7 @@
 static const char *const sources[] = {"binance_ws", "bybit", "bybit_connector", "hft_connector",
                                       NULL};
 static const char *const trade_streams[] = {"aggTrade", "trade", NULL};
+static const char *const bybit_depths[] = {"50", "200", "1000", NULL};
 static const char *const depth_intervals[] = {"0", "100", "250", "500", NULL};
 static const char *const levels[] = {"ERROR", "WARN", "WARNING", "INFO", "DEBUG", NULL};
 
@@ -86,6 +87,20 @@ static const struct opt rows[] = {
      .unit = "levels", .text = "Levels a side of a book snapshot; what lies outside is unknown."},
     {"BOOK_WRITE_MS", NULL, OPT_INT, F(book_write_ms), .min = 50, .max = 60000, .def = "50",
      .unit = "ms", .text = "Least time between two writes of :book."},
+    {"BOOK_MAX_LEVELS", NULL, OPT_INT, F(book_max_levels), .min = 1000, .max = 1000000,
+     .def = "10000", .unit = "levels",
+     .text = "Levels a side of a book at most (16 bytes each); the farthest go, and are unknown "
+             "from then on."},
+    {"DEPTH_SNAPSHOTS_PER_MIN", NULL, OPT_INT, F(snapshots_per_min), .min = 1, .max = 1000,
+     .def = "100", .unit = "requests",
+     .text = "Most book snapshots a minute of all instruments of this process."},
+    {"DEPTH_BUFFER_BYTES", NULL, OPT_INT, F(depth_buffer_bytes), .min = 65536, .max = 1073741824,
+     .def = "1048576", .unit = "bytes",
+     .text = "Most memory of one instrument for book events that wait for a snapshot."},
+    {"BYBIT_DEPTH_LEVELS", NULL, OPT_CHOICE, F(bybit_depth), .def = "50", .choices = bybit_depths,
+     .unit = "levels", .text = "Levels a side of Bybit's book stream."},
+    {"BYBIT_DEPTH_CHECK_U", NULL, OPT_BOOL, F(bybit_check_u), .def = "true",
+     .text = "Take a jump of Bybit's book ids for a loss."},
     {"DEDUP_WINDOW_MIN", NULL, OPT_INT, F(window_min), .min = 1, .max = 1440, .def = "10",
      .unit = "min", .text = "How far back ids are held in memory; older ones are asked of Redis."},
     {"CLOCK_CHECK_SEC", NULL, OPT_INT, F(clock_check_s), .min = 1, .max = 86400, .def = "600",
@@ -249,6 +264,9 @@ int config_check(void *values, struct err *e)
         rc = check_tick(c, e);
     }
     c->single_fills = strcmp(c->trade_stream, "trade") == 0;
+    if (parse_i64(c->bybit_depth, strlen(c->bybit_depth), &c->bybit_levels) != 0) {
+        return err_set(e, ERR_RANGE, "BYBIT_DEPTH_LEVELS: '%s' is no number", c->bybit_depth);
+    }
     if (parse_i64(c->depth_interval, strlen(c->depth_interval), &c->depth_ms) != 0) {
         return err_set(e, ERR_RANGE, "DEPTH_INTERVAL_MS: '%s' is no number", c->depth_interval);
     }

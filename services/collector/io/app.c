@@ -29,6 +29,7 @@ static void on_down(void *arg, const char *why)
     (void)why; // told by the link itself
     writer_down(a);
     derivs_down(a->derivs);
+    depths_down(a->books);
     for (size_t i = 0; i < a->n; i++) {
         keyspace_forget(&a->lane[i]);
     }
@@ -102,6 +103,7 @@ static void on_tick(void *arg)
     repairer_kick(a->repairer);
     derivs_tick(a->derivs);
     open_interest_kick(a->oi);
+    depths_tick(a->books);
     if (!a->draining) {
         links_tick(a->links, mono_ms);
     }
@@ -120,6 +122,7 @@ void app_drain(void *arg)
     links_stop(a->links);
     repairer_stop(a->repairer);
     open_interest_stop(a->oi);
+    depths_stop(a->books);
     for (size_t i = 0; i < a->n; i++) {
         outbox_settle(&a->lane[i].outbox, true);
     }
@@ -173,6 +176,7 @@ static void lane_init(struct app *a, struct lane *l, const struct instrument *in
 static void choose_streams(struct app *a)
 {
     a->ops[STREAM_TRADES] = &trades_ops;
+    a->ops[STREAM_BOOK] = a->cfg->depth ? &book_ops : NULL;
     a->ops[STREAM_LIQUIDATIONS] = a->cfg->liquidations ? &liquidations_ops : NULL;
     a->ops[STREAM_MARK] = a->cfg->mark ? &mark_ops : NULL;
 }
@@ -222,6 +226,7 @@ int app_start(struct app *a, const struct config *cfg, struct loop *loop, struct
     a->repairer = repairer_new(a);
     a->derivs = derivs_new(a);
     a->oi = open_interest_new(a);
+    a->books = depths_new(a);
     timer_every(a->tick, TICK_MS);
     return 0;
 }
@@ -232,12 +237,14 @@ void app_stop(struct app *a)
     venue_free(a->venue);
     repairer_free(a->repairer);
     open_interest_free(a->oi);
+    depths_stop(a->books);
     if (a->redis != NULL) {
         service_set_redis(a->service, NULL);
         redis_free(a->redis);
     }
     budget_free(a->budget);
     derivs_free(a->derivs);
+    depths_free(a->books);
     timer_free(a->tick);
     timer_free(a->pump);
     for (size_t i = 0; i < a->n; i++) {

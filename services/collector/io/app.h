@@ -79,6 +79,7 @@ struct venue_rest;    // io/venue.c: exchangeInfo and the clock
 struct repairer;      // io/repair.c: REST requests for what was missed
 struct derivs;        // io/deriv.c: liquidations and mark prices
 struct open_interest; // io/open_interest.c: REST requests for it
+struct depths;        // io/depth.c: order books
 
 struct app {
     const struct config *cfg;
@@ -93,6 +94,7 @@ struct app {
     struct repairer *repairer; // NULL when switched off
     struct derivs *derivs;     // NULL when switched off
     struct open_interest *oi;  // NULL when switched off
+    struct depths *books;      // NULL when switched off
     struct timer *tick, *pump;
     struct lane *lane; // cfg->n
     size_t n;
@@ -169,6 +171,18 @@ size_t derivs_pending(const struct derivs *d);
 void derivs_health(const struct lane *l, struct jw *w);
 extern const struct stream_ops liquidations_ops, mark_ops;
 enum refusal derivs_open_interest(struct lane *l, struct slice value, int64_t ts_ms);
+
+// ---- io/depth.c ----
+// NULL is allowed everywhere: switched off.
+struct depths *depths_new(struct app *a);
+void depths_free(struct depths *d); // after the link to Redis
+void depths_stop(struct depths *d); // asks for no more snapshots
+void depths_tick(struct depths *d); // about every second
+void depths_down(struct depths *d); // the link to Redis died
+size_t depths_pending(const struct depths *d);
+void depths_health(const struct lane *l, struct jw *w);
+void depths_metrics(const struct depths *d, struct buf *out);
+extern const struct stream_ops book_ops;
 
 // ---- io/open_interest.c ----
 struct open_interest *open_interest_new(struct app *a);

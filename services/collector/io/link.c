@@ -451,6 +451,7 @@ struct links *links_new(struct app *a, struct err *e)
     s->wants = (struct feed_wants){.ws_base = c->ws_base,
                                    .single_fills = c->single_fills,
                                    .depth_ms = c->depth_ms,
+                                   .depth_levels = c->bybit_levels,
                                    .max_streams = (size_t)c->streams_per_socket};
     for (int kind = 0; kind < STREAM_KINDS; kind++) {
         s->wants.streams |= a->ops[kind] != NULL ? STREAM_BIT(kind) : 0;

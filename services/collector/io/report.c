@@ -87,6 +87,7 @@ static void lane_health(const struct app *a, const struct lane *l, struct jw *w)
     put_percentile(w, l, "ack_us_p50", &l->ack_us, 50);
     put_percentile(w, l, "ack_us_p99", &l->ack_us, 99);
     derivs_health(l, w);
+    depths_health(l, w);
 }
 
 void report_health(void *arg, struct jw *w)
@@ -371,6 +372,7 @@ void report_metrics(void *arg, struct buf *out)
         }
     }
     refused_metrics(a, out);
+    depths_metrics(a->books, out);
     if (a->budget != NULL) {
         budget_metrics(a->budget, out);
     }

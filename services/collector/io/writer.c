@@ -145,7 +145,7 @@ void writer_pump(struct app *a)
     for (size_t i = 0; i < a->n; i++) {
         pending += outbox_pending(&a->lane[i].outbox);
     }
-    pending += derivs_pending(a->derivs);
+    pending += derivs_pending(a->derivs) + depths_pending(a->books);
     if (pending == 0) {
         service_done(a->service);
     }
