@@ -162,8 +162,8 @@ void daystore_load(struct daystore *s, struct redis *r, int64_t cur_ms, struct s
     s->gone = false;
     s->why = (struct err){0};
     s->waiting = 0;
-    if (idset_parse(&s->l->held, ids.p, ids.n)) {
-        err_set(&s->why, ERR_SYNTAX, "stored ids are no id set");
+    if (ledger_take_proof(s->l, ids)) {
+        err_set(&s->why, ERR_SYNTAX, "stored ids are neither an id set nor times");
         finish_load(s);
         return;
     }
@@ -249,6 +249,7 @@ unsigned daystore_flush(struct daystore *s, struct redis_tx *tx,
 {
     struct day_mark old[2] = {s->mark[0], s->mark[1]};
     unsigned written = 0;
+    uint64_t revised = ledger_changes(s->l) - s->l->counted;
     daystore_forget(s);
     for (size_t i = 0; i < 2; i++) {
         struct day *d = slot(s, i);
@@ -263,7 +264,7 @@ unsigned daystore_flush(struct daystore *s, struct redis_tx *tx,
                 del_day(s, tx, d->start_ms - k * MS_PER_DAY);
             }
         }
-        if (!m || m->trades != d->trades) {
+        if (!m || m->trades != d->trades || revised != s->revised) {
             struct bin_sink bins = {
                 .s = s, .tx = tx, .touched = i == 0 ? touched : NULL, .arg = arg};
             write_day(s, tx, d, &bins);
@@ -271,6 +272,7 @@ unsigned daystore_flush(struct daystore *s, struct redis_tx *tx,
         }
         s->mark[i] = (struct day_mark){.start_ms = d->start_ms, .trades = d->trades};
     }
+    s->revised = revised;
     // A day that left both slots and is not even the day before yesterday.
     for (size_t i = 0; i < 2; i++) {
         if (old[i].start_ms >= 0 && !day_is_empty_slot(&s->l->cur) &&

@@ -21,6 +21,7 @@ struct daystore {
     struct ledger *l;                        // borrowed
     const char *day_prefix, *profile_prefix; // borrowed: "context:", "profile:"
     struct day_mark mark[2];                 // of the current and the previous day
+    uint64_t revised;                        // ledger_changes() - counted, at the last flush
     // load under way
     unsigned waiting; // replies to come
     bool gone;        // the link died meanwhile

@@ -249,6 +249,7 @@ struct follow *follow_new(const struct follow_opts *o)
     f->o = *o;
     f->ins = o->ins;
     f->st.lag_ms = -1;
+    f->rb_percent = -1;
     f->backoff = (struct backoff){.min_ms = 200, .max_ms = 5000};
     str_copy(f->pos_key, sizeof f->pos_key, o->pos_key);
     f->o.pos_key = f->pos_key;
@@ -371,6 +372,9 @@ bool follow_is_ready(const struct follow *f, char *why, size_t size)
     };
     const char *s = text[f->state];
     str_copy(why, size, s);
+    if (f->state == FOLLOW_LOADING && f->rb_percent >= 0) {
+        str_fmt(why, size, "loading %d %%", f->rb_percent);
+    }
     if (s[0]) {
         return false;
     }

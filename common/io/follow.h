@@ -73,7 +73,8 @@ void follow_load_failed(struct follow *f, const char *why);
 void follow_touch(struct follow *f);
 // Flushes what is pending and then calls done (drain); at once when nothing is pending.
 void follow_drain(struct follow *f, void (*done)(void *arg), void *arg);
-// False with the reason: "redis is down", "waiting for the instrument", "loading", "lagging 7 s".
+// False with the reason: "redis is down", "waiting for the instrument", "loading", "loading 40 %"
+// (while much is read back), "lagging 7 s".
 bool follow_is_ready(const struct follow *f, char *why, size_t size);
 // Wall clock corrected by the venue's offset that the collector measured: comparable with rx_us.
 int64_t follow_wall_us(const struct follow *f);

@@ -65,6 +65,7 @@ struct follow {
     void *drained_arg;
 
     struct read_back *rb_head, *rb_tail;
+    int rb_percent; // how far the one under way is, -1 none
     struct follow_stats st;
     int64_t newest_rx_us;
 };

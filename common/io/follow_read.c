@@ -11,6 +11,8 @@
 
 #define PAGE_TRADES 5000
 #define PAGE_HISTORY 100
+#define SHARE_TRADES 95 // percent of the work
+#define HISTORY_SLACK_MS INT64_C(3600000)
 
 // ---- entries as they come
 // --------------------------------------------------------------------------
@@ -90,7 +92,7 @@ void follow_on_entry(void *arg, size_t i, struct slice id, const struct slice *k
 
 struct read_back {
     struct read_back *next;
-    int64_t from_ms, to_ms;
+    int64_t from_ms, to_ms, history_ms;
     char end[2][STREAM_ID_MAX]; // positions when it was asked for
     void (*cb)(void *arg, const struct trade *t);
     void (*done)(void *arg, bool ok);
@@ -98,6 +100,19 @@ struct read_back {
 };
 
 static void finish(struct follow *f, bool ok);
+
+// Share of [from, to] that lies before the last entry of a page, in percent of `of`.
+static int share(const redisReply *page, int64_t from_ms, const char *end, int of)
+{
+    uint64_t to = stream_pos_of(end).ms;
+    uint64_t from = from_ms > 0 ? (uint64_t)from_ms : 0;
+    const redisReply *last = page->elements > 0 ? page->element[page->elements - 1] : NULL;
+    if (!last || last->type != REDIS_REPLY_ARRAY || last->elements < 1 || to <= from) {
+        return 0;
+    }
+    uint64_t at = stream_pos_of(last->element[0]->str).ms;
+    return at <= from ? 0 : at >= to ? of : (int)((at - from) * (uint64_t)of / (to - from));
+}
 
 // Redis takes "(id" as "behind id".
 static int ask_page(struct follow *f, size_t which, const char *from, const char *to, int count,
@@ -186,6 +201,7 @@ static void on_history_page(struct redis *r, const redisReply *reply, void *arg)
             }
         }
     }
+    f->rb_percent = SHARE_TRADES + share(reply, q->history_ms, q->end[1], 100 - SHARE_TRADES);
     char from[STREAM_ID_MAX + 1];
     if (!next_page(reply, PAGE_HISTORY, from)) {
         finish(f, true);
@@ -194,11 +210,18 @@ static void on_history_page(struct redis *r, const redisReply *reply, void *arg)
     }
 }
 
-static void ask_history(struct follow *f, const struct read_back *q)
+static void ask_history(struct follow *f, struct read_back *q)
 {
-    if (strcmp(q->end[1], "0-0") == 0) {
+    // Redis numbers these entries by its own clock, when they are written: that is not before the
+    // time of their trades, but for what clocks differ.
+    char from[STREAM_ID_MAX];
+    int64_t ahead = f->clock_offset_ms > 0 ? f->clock_offset_ms : 0;
+    q->history_ms = q->from_ms - HISTORY_SLACK_MS - ahead;
+    q->history_ms = q->history_ms > 0 ? q->history_ms : 0;
+    str_fmt(from, sizeof from, "%" PRId64, q->history_ms);
+    if (stream_pos_of(q->end[1]).ms < (uint64_t)q->history_ms || strcmp(q->end[1], "0-0") == 0) {
         finish(f, true);
-    } else if (ask_page(f, 1, "-", q->end[1], PAGE_HISTORY, on_history_page)) {
+    } else if (ask_page(f, 1, from, q->end[1], PAGE_HISTORY, on_history_page)) {
         follow_fail(f, "the write link takes no command");
     }
 }
@@ -223,7 +246,7 @@ static void on_trades_page(struct redis *r, const redisReply *reply, void *arg)
 {
     (void)r;
     struct follow *f = arg;
-    const struct read_back *q = page_of(f, reply);
+    struct read_back *q = page_of(f, reply);
     if (!q) {
         return;
     }
@@ -239,6 +262,7 @@ static void on_trades_page(struct redis *r, const redisReply *reply, void *arg)
     }
     char from[STREAM_ID_MAX + 1];
     char end[STREAM_ID_MAX];
+    f->rb_percent = share(reply, q->from_ms, q->end[0], SHARE_TRADES);
     if (!next_page(reply, PAGE_TRADES, from) || !trades_end(q, end)) {
         ask_history(f, q);
     } else if (ask_page(f, 0, from, end, PAGE_TRADES, on_trades_page)) {
@@ -248,8 +272,9 @@ static void on_trades_page(struct redis *r, const redisReply *reply, void *arg)
 
 static void begin(struct follow *f)
 {
-    const struct read_back *q = f->rb_head;
+    struct read_back *q = f->rb_head;
     char end[STREAM_ID_MAX];
+    f->rb_percent = 0;
     if (!trades_end(q, end)) {
         ask_history(f, q);
         return;
@@ -269,6 +294,7 @@ static void finish(struct follow *f, bool ok)
         f->rb_tail = NULL;
     }
     bool more = f->rb_head != NULL;
+    f->rb_percent = -1;
     q->done(q->arg, ok);
     free(q);
     // done() may have asked for another one, which then has begun already.
@@ -281,6 +307,7 @@ void follow_read_back_abort(struct follow *f)
 {
     struct read_back *q = f->rb_head;
     f->rb_head = f->rb_tail = NULL;
+    f->rb_percent = -1;
     while (q) {
         struct read_back *next = q->next;
         q->done(q->arg, false);

@@ -261,7 +261,8 @@ static int compute(const struct candle_series *s, struct candle *c, struct binvo
 
 static bool same_place(const struct trade *a, const struct trade *b)
 {
-    return a->ts_ms == b->ts_ms && a->id == b->id;
+    return a->ts_ms == b->ts_ms && a->id == b->id && a->uid.hi == b->uid.hi &&
+           a->uid.lo == b->uid.lo;
 }
 
 // Equal in everything that depends on the trades alone. (A restored candle knows only time and id
@@ -448,6 +449,26 @@ int candle_series_add(struct candle_series *s, const struct trade *t, int64_t *s
     return count(&b->c, &s->vol, bin_index_of(t->price, s->bin_ticks, s->magic), t);
 }
 
+bool candle_series_revise(struct candle_series *owner, const struct trade *t)
+{
+    struct shared_tape *shared = owner->shared;
+    int moved = tape_revise(&shared->tape, t);
+    for (size_t i = 0; moved > 0 && i < shared->users; i++) {
+        struct candle_series *s = shared->user[i];
+        struct bucket *b = find(s, t->ts_ms - t->ts_ms % s->tf_ms);
+        if (b) {
+            make_dirty(s, b);
+        }
+    }
+    return moved >= 0;
+}
+
+int candle_series_doubt(struct candle_series *s, int64_t ts_ms, int64_t *stale_bucket)
+{
+    int64_t start = ts_ms - ts_ms % s->tf_ms;
+    return find(s, start) ? mark_stale(s, start, stale_bucket) : 0;
+}
+
 // ---- runs ---------------------------------------------------------------------------------------
 
 // True when all of the run comes behind what its bucket holds, or the bucket begins with it.
@@ -546,11 +567,6 @@ void candle_series_settle(struct candle_series *s, int64_t watermark_ms, candle_
     }
 }
 
-static int by_set_order(const void *a, const void *b)
-{
-    return trade_cmp(a, b);
-}
-
 int candle_series_replace(struct candle_series *s, int64_t start_ms, const struct trade *trades,
                           size_t n)
 {
@@ -561,9 +577,7 @@ int candle_series_replace(struct candle_series *s, int64_t start_ms, const struc
             v[kept++] = trades[i];
         }
     }
-    if (kept > 1) {
-        qsort(v, kept, sizeof *v, by_set_order);
-    }
+    kept = trades_unique(v, kept);
     struct bucket *b = find(s, start_ms);
     struct candle c = b ? b->c : (struct candle){.start_ms = start_ms};
     struct binvol vol = {0};

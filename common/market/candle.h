@@ -33,7 +33,7 @@ struct candle {
     int64_t trades;
     u128 sum_pq;              // ticks * lots
     int64_t poc_bin;          // bin index
-    struct trade first, last; // set order
+    struct trade first, last; // set order (restored: their place in it, and the prices)
     uint32_t rev;             // 0 until changed after completion
     bool complete;            // completion was reported
 };
@@ -60,6 +60,13 @@ typedef void (*candle_cb)(void *arg, enum candle_event ev, const struct candle *
 // newest are nobody's concern: 0.
 int candle_series_add(struct candle_series *s, const struct trade *t,
                       int64_t *stale_bucket) MUST_CHECK;
+// A copy of a counted trade that tells a seq, which may move it in the set order (Bybit): for the
+// owner of a tape and all series on it at once. True: done. False: the trade is not on the tape;
+// call candle_series_doubt() for each series.
+bool candle_series_revise(struct candle_series *owner, const struct trade *t);
+// The bucket of this time may have changed in a way that only the streams can tell: 1 with the
+// bucket, which is stale now (as candle_series_add()), or 0 when it is none of the series.
+int candle_series_doubt(struct candle_series *s, int64_t ts_ms, int64_t *stale_bucket);
 // A counted run for the owner of a tape and all series on it at once. True: as if each trade had
 // been given to each of them, with 0 for an answer. False: nothing was done.
 bool candle_series_add_run(struct candle_series *owner, const struct run *r);
@@ -101,7 +108,8 @@ int64_t candle_tape_start(int64_t newest_ms);
 // JSON of one candle, stored form: {"timestamp":..(ms),"open":..,"high":..,"low":..,"close":..,
 // "volume":..,"buy_volume":..,"sell_volume":..,"delta":..,"min_delta":..,"max_delta":..,"trades":..,
 // "vwap":..,"poc":..,"sum_pq":"..","first":"ts-id","last":"ts-id","_complete":bool,"_rev":n}
-// Numbers are exact decimals. `coverage_e8` -1 writes null: "_coverage".
+// Numbers are exact decimals; first and last of Bybit are "ts-seq-uuid". `coverage_e8` -1 writes
+// null: "_coverage".
 struct buf;
 void candle_to_json(const struct candle *c, const struct instrument *ins, int64_t bin_ticks,
                     int64_t coverage_e8, struct buf *out);

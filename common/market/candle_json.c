@@ -32,6 +32,12 @@ static void put_place(struct buf *out, const char *name, const struct trade *t)
     buf_add_i64(out, t->ts_ms);
     buf_addc(out, '-');
     buf_add_i64(out, t->id);
+    if (trade_has_uid(t)) {
+        char uid[UID_TEXT];
+        trade_uid_format(t->uid, uid);
+        buf_addc(out, '-');
+        buf_adds(out, uid);
+    }
     buf_addc(out, '"');
 }
 
@@ -175,12 +181,21 @@ static int split(const char *text, size_t n, struct slice *value)
 
 static int place_of(struct slice s, struct trade *t)
 {
+    const char *end = s.p + s.n;
     const char *dash = s.n ? memchr(s.p, '-', s.n) : NULL;
+    const char *id = dash ? dash + 1 : end;
+    const char *uid = id < end ? memchr(id, '-', (size_t)(end - id)) : NULL;
     if (!dash || parse_i64(s.p, (size_t)(dash - s.p), &t->ts_ms) ||
-        parse_i64(dash + 1, (size_t)(s.p + s.n - dash - 1), &t->id) || t->ts_ms < 0 || t->id < 0) {
+        parse_i64(id, (size_t)((uid ? uid : end) - id), &t->id) || t->ts_ms < 0 || t->id < 0) {
         return ERR_SYNTAX;
     }
-    return 0;
+    return uid ? trade_uid_parse((struct slice){uid + 1, (size_t)(end - uid - 1)}, &t->uid) : 0;
+}
+
+// As far as a place tells: within one seq of Bybit the order depends on sides that it does not.
+static bool is_in_order(const struct trade *a, const struct trade *b)
+{
+    return a->ts_ms < b->ts_ms || (a->ts_ms == b->ts_ms && a->id <= b->id);
 }
 
 static bool is_possible(const struct candle *c, int64_t volume, int64_t delta, int64_t poc,
@@ -197,7 +212,7 @@ static bool is_possible(const struct candle *c, int64_t volume, int64_t delta, i
            c->poc_bin >= c->low / bin_ticks && c->poc_bin <= c->high / bin_ticks &&
            c->sum_pq >= (u128)(uint64_t)c->low * (uint64_t)sum &&
            c->sum_pq <= (u128)(uint64_t)c->high * (uint64_t)sum && c->first.ts_ms >= c->start_ms &&
-           trade_cmp(&c->first, &c->last) <= 0;
+           is_in_order(&c->first, &c->last);
 }
 
 int candle_from_json(struct candle *c, const struct instrument *ins, int64_t bin_ticks,

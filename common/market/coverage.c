@@ -86,17 +86,29 @@ static void sort_and_merge(struct coverage *c)
     c->n = kept;
 }
 
-void coverage_compute(struct coverage *c, const struct idset *held, int64_t day_ms,
-                      int64_t judged_end_ms)
+static void begin(struct coverage *c, int64_t day_ms, int64_t judged_end_ms)
 {
     c->n = 0;
     c->missing_ms = 0;
+    c->partial_ms = 0;
     c->holes = 0;
+    c->by_time = false;
     c->day_ms = day_ms;
     if (judged_end_ms < day_ms) {
         judged_end_ms = day_ms;
     }
     c->judged_end_ms = judged_end_ms - day_ms > MS_PER_DAY ? day_ms + MS_PER_DAY : judged_end_ms;
+}
+
+void coverage_none(struct coverage *c)
+{
+    begin(c, -1, -1);
+}
+
+void coverage_compute(struct coverage *c, const struct idset *held, int64_t day_ms,
+                      int64_t judged_end_ms)
+{
+    begin(c, day_ms, judged_end_ms);
     if (c->judged_end_ms == day_ms) {
         return;
     }
@@ -138,6 +150,60 @@ void coverage_compute(struct coverage *c, const struct idset *held, int64_t day_
     c->holes = holes;
 }
 
+// ---- by time ------------------------------------------------------------------------------------
+
+static void push_state(struct coverage *c, int64_t from_ms, int64_t to_ms, enum cover_state state)
+{
+    struct cover_span *last = c->n > 0 ? &c->span[c->n - 1] : NULL;
+    if (from_ms >= to_ms) {
+        return;
+    }
+    if (last && last->state == state && last->to_ms == from_ms) {
+        last->to_ms = to_ms;
+        return;
+    }
+    push(c, (struct cover_span){from_ms, to_ms, -1, -1, state});
+}
+
+// A hole in pieces: whole seconds with a trade are partial.
+static void push_time_hole(struct coverage *c, const uint8_t *seconds, struct ms_span hole)
+{
+    int64_t at = hole.from_ms;
+    int64_t second = (hole.from_ms - c->day_ms + 999) / 1000;
+    for (; c->day_ms + (second + 1) * 1000 <= hole.to_ms; second++) {
+        if (seconds[second / 8] >> (second % 8) & 1) {
+            int64_t from = c->day_ms + second * 1000;
+            push_state(c, at, from, COVER_MISSING);
+            push_state(c, from, from + 1000, COVER_PARTIAL);
+            c->partial_ms += 1000;
+            at = from + 1000;
+        }
+    }
+    push_state(c, at, hole.to_ms, COVER_MISSING);
+    c->missing_ms += hole.to_ms - hole.from_ms;
+}
+
+void coverage_compute_time(struct coverage *c, const struct timecover *t, const uint8_t *seconds,
+                           int64_t day_ms, int64_t judged_end_ms)
+{
+    begin(c, day_ms, judged_end_ms);
+    c->by_time = true;
+    struct spanset holes;
+    spanset_init(&holes, SIZE_MAX, true);
+    timecover_holes(t, day_ms, c->judged_end_ms, &holes);
+    int64_t at = day_ms;
+    for (size_t i = 0; i < holes.n; i++) {
+        push_state(c, at, holes.v[i].from_ms, COVER_COMPLETE);
+        push_time_hole(c, seconds, holes.v[i]);
+        at = holes.v[i].to_ms;
+    }
+    push_state(c, at, c->judged_end_ms, COVER_COMPLETE);
+    c->holes = holes.n;
+    spanset_release(&holes);
+}
+
+// ---- questions ----------------------------------------------------------------------------------
+
 int64_t coverage_fraction_e8(const struct coverage *c)
 {
     int64_t judged = c->judged_end_ms - c->day_ms;
@@ -158,7 +224,8 @@ int64_t coverage_missing_between(const struct coverage *c, int64_t from_ms, int6
         const struct cover_span *s = &c->span[i];
         int64_t from = s->from_ms > from_ms ? s->from_ms : from_ms;
         int64_t to = s->to_ms < to_ms ? s->to_ms : to_ms;
-        if (s->state == COVER_MISSING && from < to) {
+        bool unproven = s->state == COVER_MISSING || s->state == COVER_PARTIAL;
+        if (unproven && from < to) {
             sum += to - from;
         }
     }

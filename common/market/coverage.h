@@ -3,12 +3,16 @@
 // Which milliseconds of a day are backed by trades whose continuity is proven (metrics
 // definitions, "Coverage"): a hole between consecutive held ids a1, a2 is missing during
 // [T(a1), max(T(a2), T(a1) + 1)); from 00:00 to the first provable trade: missing.
-// Judged range = [day start, judged end).
+// Judged range = [day start, judged end). Where trades are not numbered (Bybit), holes are those of
+// timecover.h; whole seconds of one in which trades are held all the same are `partial`. They are
+// as unproven as the rest of the hole and count as missing.
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "common/market/idset.h"
+#include "common/market/timecover.h"
 
 enum cover_state { COVER_COMPLETE, COVER_REPAIRED, COVER_PARTIAL, COVER_MISSING };
 const char *cover_state_name(enum cover_state s);
@@ -25,8 +29,10 @@ struct coverage {
     struct cover_span *span; // ascending, adjacent spans touch, cover [day, judged_end)
     size_t n, cap;
     int64_t day_ms, judged_end_ms;
-    int64_t missing_ms;
-    size_t holes; // spans that are missing
+    int64_t missing_ms; // all that is not proven,
+    int64_t partial_ms; // of it with trades held
+    size_t holes;       // by time: adjacent missing and partial spans are one
+    bool by_time;       // spans have no ids
 };
 
 void coverage_init(struct coverage *c);
@@ -38,9 +44,14 @@ void coverage_release(struct coverage *c);
 // the first interval held is missing unless that interval reaches back before the day's start.
 void coverage_compute(struct coverage *c, const struct idset *held, int64_t day_ms,
                       int64_t judged_end_ms);
+// The same from times. `seconds`: with a trade held, bit s % 8 of [s / 8].
+void coverage_compute_time(struct coverage *c, const struct timecover *t, const uint8_t *seconds,
+                           int64_t day_ms, int64_t judged_end_ms);
+// Of no day: nothing is judged.
+void coverage_none(struct coverage *c);
 // 1 - missing/judged in units of 1e-8 half-even (100000000 = all); -1 when nothing is judged.
 int64_t coverage_fraction_e8(const struct coverage *c);
-// Missing ms within [from, to).
+// Missing ms (partial included) within [from, to).
 int64_t coverage_missing_between(const struct coverage *c, int64_t from_ms, int64_t to_ms);
 
 #endif

@@ -173,8 +173,13 @@ static void put_trade(const struct day *d, const struct instrument *ins, const s
         char qty[NUM_TEXT];
         price_text(ins, t->price, price);
         qty_text(ins, t->qty, qty);
-        (void)str_fmt(text, sizeof text, "%lld %lld %s %s %s", (long long)t->ts_ms,
-                      (long long)t->id, price, qty, t->side == SIDE_BUY ? "buy" : "sell");
+        char uid[UID_TEXT] = "";
+        if (trade_has_uid(t)) {
+            trade_uid_format(t->uid, uid);
+        }
+        (void)str_fmt(text, sizeof text, "%lld %lld %s %s %s%s%s", (long long)t->ts_ms,
+                      (long long)t->id, price, qty, t->side == SIDE_BUY ? "buy" : "sell",
+                      *uid ? " " : "", uid);
     }
     put(sink, arg, field, text);
 }
@@ -281,10 +286,12 @@ static int64_t read_num(struct reader *r, const char *name, int scale, bool may_
 static void read_trade(struct reader *r, const char *name, struct trade *out)
 {
     const char *s = field_of(r, name);
-    struct slice word[5];
+    bool named = r->ins->venue == VENUE_BYBIT;
+    struct slice word[6];
+    size_t want = named ? 6 : 5;
     size_t n = 0;
     const char *p = s;
-    while (!r->rc && n < 5) {
+    while (!r->rc && n < want) {
         const char *end = strchr(p, ' ');
         size_t len = end ? (size_t)(end - p) : strlen(p);
         word[n++] = (struct slice){p, len};
@@ -294,7 +301,7 @@ static void read_trade(struct reader *r, const char *name, struct trade *out)
         }
         p++;
     }
-    if (r->rc || bad(r, name, s, n == 5 && *p == '\0' ? 0 : ERR_SYNTAX)) {
+    if (r->rc || bad(r, name, s, n == want && *p == '\0' ? 0 : ERR_SYNTAX)) {
         return;
     }
     int rc;
@@ -302,7 +309,8 @@ static void read_trade(struct reader *r, const char *name, struct trade *out)
         (rc = parse_i64(word[1].p, word[1].n, &out->id)) ||
         (rc = trade_set_numbers(out, r->ins, word[2], word[3]) ? ERR_SYNTAX : 0) ||
         (rc = out->ts_ms < 0 || out->id < 0 ? ERR_RANGE : 0) ||
-        (rc = slice_eq(word[4], "buy") || slice_eq(word[4], "sell") ? 0 : ERR_SYNTAX)) {
+        (rc = slice_eq(word[4], "buy") || slice_eq(word[4], "sell") ? 0 : ERR_SYNTAX) ||
+        (named && (rc = trade_uid_parse(word[5], &out->uid)))) {
         (void)bad(r, name, s, rc);
         return;
     }

@@ -96,7 +96,8 @@ void run_take(struct run *r, const struct trade *v, size_t n)
     r->n = 1;
     r->summed = false;
     if (v[0].id < 0 || v[0].id >= INT64_MAX - RUN_MAX || v[0].ts_ms < 0 || v[0].price < 1 ||
-        v[0].price > PRICE_MAX / 2 || r->bin_ticks > PRICE_MAX / 2 / RUN_BINS) {
+        v[0].price > PRICE_MAX / 2 || trade_has_uid(&v[0]) ||
+        r->bin_ticks > PRICE_MAX / 2 / RUN_BINS) {
         return;
     }
     r->minute_ms = v[0].ts_ms - v[0].ts_ms % RUN_MINUTE_MS;

@@ -26,7 +26,7 @@
 #include "common/base/wide.h"
 #include "common/market/trade.h"
 
-#define RUN_MAX 2048  // trades: 80 KB, still in the second-level cache on the next pass
+#define RUN_MAX 2048  // trades: 112 KB, still in the second-level cache on the next pass
 #define RUN_BINS 1024 // a price farther away than half of it from the first begins another run
 #define RUN_MINUTE_MS INT64_C(60000)
 

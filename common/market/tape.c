@@ -133,6 +133,24 @@ void tape_put_run(struct tape *t, const struct trade *v, size_t n)
     }
 }
 
+int tape_revise(struct tape *t, const struct trade *trade)
+{
+    int64_t minute = trade->ts_ms - trade->ts_ms % TAPE_MINUTE_MS;
+    struct tape_slot *s = &t->slot[(size_t)(minute / TAPE_MINUTE_MS) % TAPE_SLOTS];
+    if (minute < t->from_ms || s->start_ms != minute) {
+        return -1;
+    }
+    for (size_t i = s->n; i-- > 0;) { // copies come soon, mostly
+        struct trade *have = &s->v[i];
+        if (have->uid.lo == trade->uid.lo && have->uid.hi == trade->uid.hi) {
+            bool larger = trade->id > have->id;
+            have->id = larger ? trade->id : have->id;
+            return larger;
+        }
+    }
+    return -1;
+}
+
 static int by_set_order(const void *a, const void *b)
 {
     return trade_cmp(a, b);

@@ -45,6 +45,10 @@ void tape_begin_at(struct tape *t, int64_t from_ms);
 // The trades of one minute in set order (copies possible); *n = how many.
 const struct trade *tape_minute(struct tape *t, int64_t start_ms, size_t *n);
 
+// A copy of a trade that is here, named by its UUID: of the two seqs the larger one stays. 1: it is
+// the new one, 0: it was known, -1: the trade is not here.
+int tape_revise(struct tape *t, const struct trade *trade);
+
 void tape_put_slow(struct tape *t, const struct trade *trade);
 
 // Keeps a trade, unless it is older than the tape.

@@ -21,6 +21,10 @@ static const struct opt rows[] = {
      .def = "20", .unit = "1/s",
      .text = "State is written at most this often per instrument (5 times less often while "
              "catching up)."},
+    {"TRADE_NAMES_MAX", NULL, OPT_INT, F(max_names), .min = 1000, .max = 100000000,
+     .def = "8000000", .unit = "trades",
+     .text = "Bybit trades per instrument and day whose UUIDs are held (21 to 32 bytes each). One "
+             "more is refused and its time counts as missing."},
     {"CONTEXT_HTTP_HOST", NULL, OPT_STR, F(http_host), .def = "127.0.0.1",
      .text = "Address of the health port."},
     {"CONTEXT_HTTP_PORT", NULL, OPT_INT, F(http_port), .min = 0, .max = 65535, .def = "8102",

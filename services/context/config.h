@@ -17,6 +17,7 @@ struct config {
     char http_host[64];
     int64_t http_port;
     int64_t updates_per_sec;
+    int64_t max_names;
     // Derived by config_check():
     struct redis_url url;
     struct instrument ins[SYMBOLS_MAX];

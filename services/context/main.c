@@ -69,6 +69,7 @@ static void start(struct app *a, struct loop *loop, const struct config *cfg)
             worker_new(&(struct worker_opts){.loop = loop,
                                              .url = cfg->url,
                                              .ins = cfg->ins[i],
+                                             .max_names = (size_t)cfg->max_names,
                                              .flush_ms = 1000 / cfg->updates_per_sec});
     }
 }

@@ -25,6 +25,10 @@ static const struct opt rows[] = {
      .unit = "s", .text = "Window of the trade rate in :metrics."},
     {"LIQUIDATION_BIN_SIZE", NULL, OPT_DEC, F(liquidation_bin), .def = "100",
      .text = "Width of a liquidation cluster in quote currency."},
+    {"TRADE_NAMES_MAX", NULL, OPT_INT, F(max_names), .min = 1000, .max = 100000000,
+     .def = "8000000", .unit = "trades",
+     .text = "Bybit trades per instrument and day whose UUIDs are held (21 to 32 bytes each). One "
+             "more is refused and its time counts as missing."},
     {"STRATEGY_HTTP_HOST", NULL, OPT_STR, F(http_host), .def = "127.0.0.1",
      .text = "Address of the health port."},
     {"STRATEGY_HTTP_PORT", NULL, OPT_INT, F(http_port), .min = 0, .max = 65535, .def = "8103",

@@ -17,6 +17,7 @@ struct config {
     char http_host[64];
     int64_t http_port;
     int64_t updates_per_sec;
+    int64_t max_names;
     int64_t window_sec;
     char liquidation_bin[24];
     // Derived by config_check():

@@ -74,6 +74,7 @@ static void start(struct app *a, struct loop *loop, const struct config *cfg)
                                              .url = cfg->url,
                                              .ins = cfg->ins[i],
                                              .window_sec = cfg->window_sec,
+                                             .max_names = (size_t)cfg->max_names,
                                              .flush_ms = 1000 / cfg->updates_per_sec});
     }
 }

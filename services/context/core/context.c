@@ -15,9 +15,9 @@ void context_release(struct context *c)
     ledger_release(&c->ledger);
 }
 
-void context_on_trade(struct context *c, const struct trade *t, int64_t rx_us)
+void context_on_trade(struct context *c, const struct trade *t, int64_t rx_us, bool late)
 {
-    enum ledger_result r = ledger_add(&c->ledger, t);
+    enum ledger_result r = late ? ledger_add_late(&c->ledger, t) : ledger_add(&c->ledger, t);
     if (r == LEDGER_OVERFLOW) {
         c->bad++;
         return;
@@ -47,9 +47,10 @@ int64_t context_clock(struct context *c, int64_t wall_us, int64_t mono_ms)
 void context_on_history(struct context *c, const struct history *h)
 {
     c->history_changed = true;
+    (void)ledger_on_history(&c->ledger, h);
     if (h->kind == HISTORY_TRADES) {
-        ledger_hold_range(&c->ledger, h->from_id, h->to_id, h->from_ms, h->to_ms);
-        if (!slice_eq(slice_of(h->source), "live")) {
+        // By time it is a repair where a gap had been declared: view.c looks.
+        if (!history_is_by_time(h) && !slice_eq(slice_of(h->source), "live")) {
             holes_add_repaired(&c->holes, h->from_ms, h->to_ms);
         }
         return;

@@ -24,7 +24,8 @@ struct context {
 void context_init(struct context *c, const struct instrument *ins);
 void context_release(struct context *c);
 // A trade of either stream; rx_us = when the collector received it, 0 when unknown.
-void context_on_trade(struct context *c, const struct trade *t, int64_t rx_us);
+// `late`: it came through :history.
+void context_on_trade(struct context *c, const struct trade *t, int64_t rx_us, bool late);
 void context_on_history(struct context *c, const struct history *h);
 // The instrument clock; wall_us is comparable with rx_us. -1 while nothing was seen.
 int64_t context_clock(struct context *c, int64_t wall_us, int64_t mono_ms);
@@ -47,5 +48,7 @@ void context_fields(const struct context *c, const struct context_look *l, field
 // The value of field <day> of :coverage. At most CONTEXT_SPANS spans, the newest.
 #define CONTEXT_SPANS 2000
 void coverage_day_json(const struct coverage *v, struct buf *out);
+// The value of field _repaired: time ranges that were missing and were filled.
+void context_repaired_json(const struct context *c, struct buf *out);
 
 #endif

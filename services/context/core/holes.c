@@ -16,7 +16,8 @@ void holes_add_reason(struct holes *h, const struct hole_reason *r)
 {
     if (h->n > 0) {
         const struct hole_reason *last = nth(h, h->n - 1);
-        if (last->from_id == r->from_id && last->to_id == r->to_id && last->kind == r->kind) {
+        if (last->from_id == r->from_id && last->to_id == r->to_id && last->kind == r->kind &&
+            (r->from_id >= 0 || (last->from_ms == r->from_ms && last->to_ms == r->to_ms))) {
             return;
         }
     }

@@ -36,7 +36,7 @@ void context_look(const struct context *c, struct context_look *out)
     out->or_e8 = -1;
     out->or_complete = false;
     if (!day_is_empty_slot(&l->cur)) {
-        coverage_compute(&out->cur, &l->held, l->cur.start_ms, ledger_judged_end(l, &l->cur));
+        ledger_coverage(l, &l->cur, &out->cur);
         int64_t from = l->cur.start_ms + OR_START_MS;
         int64_t end = l->cur.start_ms + OR_END_MS;
         int64_t to = out->cur.judged_end_ms < end ? out->cur.judged_end_ms : end;
@@ -47,7 +47,7 @@ void context_look(const struct context *c, struct context_look *out)
         }
     }
     if (!day_is_empty_slot(&l->prev)) {
-        coverage_compute(&out->prev, &l->held, l->prev.start_ms, ledger_judged_end(l, &l->prev));
+        ledger_coverage(l, &l->prev, &out->prev);
     }
 }
 
@@ -112,6 +112,7 @@ static void put_current(const struct out *o, const struct day *d, const struct d
     put(o, "cumulative_delta", v->delta);
     put(o, "buy_volume", v->buy);
     put(o, "sell_volume", v->sell);
+    put(o, "block_volume", v->block);
     put_i64(o, "trades", (int64_t)d->trades);
     put(o, "or_high", v->or_high);
     put(o, "or_low", v->or_low);
@@ -159,6 +160,23 @@ void context_fields(const struct context *c, const struct context_look *l, field
     put(&o, "simulated", g->ins.simulated ? "1" : "0");
 }
 
+static void add_repaired(void *arg, int64_t from_ms, int64_t to_ms)
+{
+    holes_add_repaired(arg, from_ms, to_ms);
+}
+
+void context_repaired_json(const struct context *c, struct buf *out)
+{
+    if (!c->ledger.named) {
+        holes_repaired_json(&c->holes, out);
+        return;
+    }
+    struct holes h;
+    holes_clear(&h);
+    timecover_repaired(&c->ledger.named->cover, add_repaired, &h);
+    holes_repaired_json(&h, out);
+}
+
 void coverage_day_json(const struct coverage *v, struct buf *out)
 {
     char day[16];
@@ -170,6 +188,7 @@ void coverage_day_json(const struct coverage *v, struct buf *out)
     jw_kint(&w, "judged_from_ms", v->day_ms);
     jw_kint(&w, "judged_to_ms", v->judged_end_ms);
     jw_kint(&w, "missing_ms", v->missing_ms);
+    jw_kint(&w, "partial_ms", v->partial_ms);
     jw_kint(&w, "holes", (int64_t)v->holes);
     int64_t e8 = coverage_fraction_e8(v);
     char fraction[DEC_TEXT] = "";
@@ -186,7 +205,7 @@ void coverage_day_json(const struct coverage *v, struct buf *out)
         jw_kint(&w, "from_ms", s->from_ms);
         jw_kint(&w, "to_ms", s->to_ms);
         jw_kstr(&w, "state", cover_state_name(s->state));
-        if (s->state == COVER_MISSING) {
+        if (s->state == COVER_MISSING && !v->by_time) {
             jw_kint(&w, "from_id", s->from_id);
             jw_kint(&w, "to_id", s->to_id);
         }

@@ -30,6 +30,8 @@ void report_health(struct worker *const *w, size_t n, struct jw *out)
         key_int(out, name, "bad", (int64_t)s.bad);
         key_int(out, name, "duplicates", (int64_t)s.duplicates);
         key_int(out, name, "too_old", (int64_t)s.too_old);
+        key_int(out, name, "refused", (int64_t)s.refused);
+        key_int(out, name, "names", s.names);
         key_int(out, name, "reloads", (int64_t)s.follow.reloads);
         key_int(out, name, "flushes", (int64_t)s.follow.flushes);
         key_int(out, name, "missing_ms", s.missing_ms);
@@ -54,6 +56,8 @@ GETTER(get_history, s->follow.history_entries)
 GETTER(get_bad, s->bad)
 GETTER(get_duplicates, s->duplicates)
 GETTER(get_too_old, s->too_old)
+GETTER(get_refused, s->refused)
+GETTER(get_names, s->names)
 GETTER(get_reloads, s->follow.reloads)
 GETTER(get_flushes, s->follow.flushes)
 GETTER(get_skips, s->follow.skips)
@@ -68,6 +72,9 @@ static const struct metric metrics[] = {
     {"bc4_context_bad_total", "counter", "Entries or trades refused.", get_bad},
     {"bc4_context_duplicates_total", "counter", "Copies of trades held already.", get_duplicates},
     {"bc4_context_too_old_total", "counter", "Trades before the previous day.", get_too_old},
+    {"bc4_context_refused_total", "counter", "Trades beyond TRADE_NAMES_MAX, declared missing.",
+     get_refused},
+    {"bc4_context_names", "gauge", "UUIDs of trades held for the two live days.", get_names},
     {"bc4_context_reloads_total", "counter", "Loads of the stored state.", get_reloads},
     {"bc4_context_flushes_total", "counter", "Transactions acknowledged.", get_flushes},
     {"bc4_context_skips_total", "counter", "Times a stream was trimmed beyond the position.",

@@ -11,6 +11,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/io/daystore.h"
+#include "common/io/recall.h"
 #include "services/context/core/context.h"
 #include "services/context/io/load.h"
 
@@ -33,7 +34,8 @@ struct worker {
     struct daystore days;
     struct context_stored stored;
     char context_key[KEY_MAX], coverage_key[KEY_MAX];
-    uint64_t written_counted; // ledger.counted at the last flush of state
+    struct recall recall;
+    uint64_t written_changes; // ledger_changes() at the last flush of state
     bool write_all;           // the first flush after a load
     bool coverage_due;
     int64_t coverage_ms; // mono, when :coverage was written last
@@ -56,10 +58,11 @@ static void fresh_state(struct worker *w, const struct instrument *ins)
 {
     drop_state(w);
     context_init(&w->core, ins);
+    ledger_limit_names(&w->core.ledger, w->o.max_names);
     w->has_state = true;
     daystore_init(&w->days, &w->core.ledger, "context:", "profile:");
     w->write_all = w->coverage_due = true;
-    w->written_counted = 0;
+    w->written_changes = 0;
 }
 
 static void reject(struct worker *w, const char *why)
@@ -67,6 +70,17 @@ static void reject(struct worker *w, const char *why)
     struct instrument ins = w->core.ledger.ins;
     fresh_state(w, &ins);
     follow_load_failed(w->follow, why);
+}
+
+static void on_recalled(void *arg, const struct err *why)
+{
+    struct worker *w = arg;
+    if (why) {
+        reject(w, why->text);
+        return;
+    }
+    follow_loaded(w->follow, w->stored.pos_trades, w->stored.pos_history);
+    follow_touch(w->follow);
 }
 
 static void on_days(void *arg, const struct err *why)
@@ -88,9 +102,8 @@ static void on_days(void *arg, const struct err *why)
         c->seen_rx_us = s->newest_rx_us;
         c->seen_new = true;
     }
-    w->written_counted = c->ledger.counted;
-    follow_loaded(w->follow, s->pos_trades, s->pos_history);
-    follow_touch(w->follow);
+    w->written_changes = ledger_changes(&c->ledger);
+    recall_start(&w->recall, w->follow, &c->ledger, NULL, on_recalled, w);
 }
 
 static void on_context(struct redis *r, const redisReply *reply, void *arg)
@@ -136,9 +149,8 @@ static void on_load(void *arg, const struct instrument *ins, bool scratch)
 
 static void on_trade(void *arg, const struct trade *t, int64_t rx_us, bool late)
 {
-    (void)late;
     struct worker *w = arg;
-    context_on_trade(&w->core, t, rx_us);
+    context_on_trade(&w->core, t, rx_us, late);
 }
 
 static void on_history(void *arg, const struct history *h)
@@ -213,7 +225,7 @@ static void write_coverage(struct worker *w, struct redis_tx *tx)
     holes_reasons_json(&c->holes, &w->text);
     redis_tx_hset(tx, "_reasons", buf_ptr(&w->text), buf_len(&w->text));
     buf_clear(&w->text);
-    holes_repaired_json(&c->holes, &w->text);
+    context_repaired_json(c, &w->text);
     redis_tx_hset(tx, "_repaired", buf_ptr(&w->text), buf_len(&w->text));
     put_i64(tx, "_ver", (int64_t)c->ver);
     redis_tx_hset_end(tx);
@@ -233,7 +245,7 @@ static void write_run_fields(struct worker *w, struct redis_tx *tx)
     struct follow_stats st;
     follow_stats(w->follow, &st);
     buf_clear(&w->text);
-    idset_format(&c->ledger.held, &w->text);
+    ledger_proof_text(&c->ledger, &w->text);
     redis_tx_hset(tx, "_ids", buf_ptr(&w->text), buf_len(&w->text));
     put_i64(tx, "_ver", (int64_t)c->ver);
     put_i64(tx, "_updated_ms", loop_wall_us(w->o.loop) / 1000);
@@ -298,10 +310,11 @@ static bool on_flush(void *arg, struct redis_tx *tx, bool caught_up)
     (void)caught_up;
     struct worker *w = arg;
     struct context *c = &w->core;
-    bool changed = c->ledger.counted != w->written_counted || c->history_changed || w->write_all;
+    uint64_t changes = ledger_changes(&c->ledger);
+    bool changed = changes != w->written_changes || c->history_changed || w->write_all;
     if (changed) {
         w->coverage_due = true;
-        w->written_counted = c->ledger.counted;
+        w->written_changes = changes;
     }
     if (changed || coverage_wanted(w, loop_mono_ms(w->o.loop))) {
         write_state(w, tx);
@@ -387,6 +400,8 @@ void worker_stats(const struct worker *w, struct worker_stats *out)
         out->bad = w->core.bad;
         out->duplicates = w->core.ledger.duplicates;
         out->too_old = w->core.ledger.too_old;
+        out->refused = w->core.ledger.refused;
+        out->names = (int64_t)ledger_names(&w->core.ledger);
         out->simulated = w->core.ledger.ins.simulated;
     }
 }

@@ -13,6 +13,7 @@ struct worker_opts {
     struct loop *loop;
     struct redis_url url;
     struct instrument ins;
+    size_t max_names; // TRADE_NAMES_MAX
     int64_t flush_ms;
 };
 struct worker *worker_new(const struct worker_opts *o);
@@ -23,7 +24,8 @@ const char *worker_name(const struct worker *w); // "binance:BTCUSDT"
 
 struct worker_stats {
     struct follow_stats follow;
-    uint64_t bad, duplicates, too_old;
+    uint64_t bad, duplicates, too_old, refused;
+    int64_t names;             // UUIDs held
     int64_t missing_ms, holes; // of the current day, as last written
     bool simulated;
 };

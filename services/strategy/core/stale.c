@@ -133,11 +133,6 @@ void strategy_replay(struct strategy *s, const struct trade *t)
     }
 }
 
-static int by_set_order(const void *a, const void *b)
-{
-    return trade_cmp(a, b);
-}
-
 static size_t lower(const struct stale_job *j, int64_t ts_ms)
 {
     size_t lo = 0;
@@ -162,10 +157,7 @@ static void replace(struct strategy *s, size_t tf, int64_t start_ms)
     }
     size_t a = lower(j, start_ms);
     size_t b = lower(j, start_ms + strategy_tf_ms[tf]);
-    size_t unique = 0;
-    for (size_t i = a; i < b; i++) {
-        unique += i == a || trade_cmp(&j->v[i - 1], &j->v[i]) != 0;
-    }
+    size_t unique = b - a; // copies were taken out
     // Trades are never un-counted: fewer than were counted means that the streams were trimmed
     // since, and what is stored is the better answer.
     const struct candle *c = candle_series_find(s->series[tf], start_ms);
@@ -185,9 +177,7 @@ void strategy_stale_end(struct strategy *s, bool ok)
         return;
     }
     if (ok) {
-        if (j->n > 1) {
-            qsort(j->v, j->n, sizeof *j->v, by_set_order);
-        }
+        j->n = trades_unique(j->v, j->n);
         for (size_t tf = 0; tf < N_TF; tf++) {
             int64_t v[CANDLE_KEEP];
             size_t n = list(s, tf, v);
@@ -210,19 +200,27 @@ void strategy_stale_end(struct strategy *s, bool ok)
     *j = (struct stale_job){0};
 }
 
+void strategy_replay_named(struct strategy *s, const struct trade *t, enum ledger_result r)
+{
+    if (t->ts_ms < candle_series_tape_from(s->series[0])) {
+        return; // its candle is stored
+    }
+    if (r == LEDGER_COUNTED || r == LEDGER_COUNTED_PREV) {
+        strategy_replay(s, t);
+    } else if (r == LEDGER_COPY) {
+        (void)candle_series_revise(s->series[0], t);
+    }
+}
+
 // ---- the tape after a restart
 // --------------------------------------------------------------------
 
 void strategy_end_replay(struct strategy *s)
 {
     struct stale_job *j = &s->job;
-    if (j->n > 1) {
-        qsort(j->v, j->n, sizeof *j->v, by_set_order);
-    }
+    j->n = trades_unique(j->v, j->n);
     for (size_t i = 0; i < j->n; i++) {
-        if (i == 0 || trade_cmp(&j->v[i - 1], &j->v[i]) != 0) {
-            window_add(&s->window, j->v[i].ts_ms);
-        }
+        window_add(&s->window, j->v[i].ts_ms);
     }
     free(j->v);
     *j = (struct stale_job){0};

@@ -66,11 +66,27 @@ void strategy_add_to_candles(struct strategy *s, const struct trade *t)
     }
 }
 
-void strategy_on_trade(struct strategy *s, const struct trade *t, int64_t rx_us)
+// A copy that may have moved its trade in the set order.
+static void on_copy(struct strategy *s, const struct trade *t)
 {
-    enum ledger_result r = ledger_add(&s->ledger, t);
+    if (candle_series_revise(s->series[0], t)) {
+        return;
+    }
+    for (size_t i = 0; i < N_TF; i++) {
+        int64_t stale = 0;
+        if (candle_series_doubt(s->series[i], t->ts_ms, &stale) > 0) {
+            note_again(s, i, stale);
+        }
+    }
+}
+
+void strategy_on_trade(struct strategy *s, const struct trade *t, int64_t rx_us, bool late)
+{
+    enum ledger_result r = late ? ledger_add_late(&s->ledger, t) : ledger_add(&s->ledger, t);
     if (r == LEDGER_OVERFLOW) {
         s->bad++;
+    } else if (r == LEDGER_COPY) {
+        on_copy(s, t);
     }
     if (r != LEDGER_COUNTED && r != LEDGER_COUNTED_PREV) {
         return;
@@ -90,8 +106,7 @@ void strategy_on_trade(struct strategy *s, const struct trade *t, int64_t rx_us)
 
 void strategy_on_history(struct strategy *s, const struct history *h)
 {
-    if (h->kind == HISTORY_TRADES) {
-        ledger_hold_range(&s->ledger, h->from_id, h->to_id, h->from_ms, h->to_ms);
+    if (ledger_on_history(&s->ledger, h)) {
         s->holes_changed = true;
     }
 }
@@ -114,11 +129,7 @@ static void compute_coverage(struct strategy *s)
     const struct ledger *l = &s->ledger;
     const struct day *day[2] = {&l->cur, &l->prev};
     for (size_t i = 0; i < 2; i++) {
-        if (day_is_empty_slot(day[i])) {
-            s->cov[i].day_ms = -1;
-        } else {
-            coverage_compute(&s->cov[i], &l->held, day[i]->start_ms, ledger_judged_end(l, day[i]));
-        }
+        ledger_coverage(l, day[i], &s->cov[i]);
     }
 }
 
@@ -254,9 +265,9 @@ bool strategy_settle(struct strategy *s, int64_t watermark_ms, const struct stra
 {
     struct settling k = {.s = s, .sink = sink};
     compute_coverage(s);
-    bool all = s->holes_changed || s->spans_seen != s->ledger.held.n;
+    bool all = s->holes_changed || s->proof_seen != ledger_proof_version(&s->ledger);
     s->holes_changed = false;
-    s->spans_seen = s->ledger.held.n;
+    s->proof_seen = ledger_proof_version(&s->ledger);
     for (k.tf = 0; k.tf < N_TF; k.tf++) {
         candle_series_settle(s->series[k.tf], watermark_ms, on_candle, &k);
         refresh_coverage(&k, all);
@@ -313,7 +324,7 @@ int64_t strategy_begin_replay(struct strategy *s)
     }
     int64_t from = candle_tape_start(s->ledger.newest_ms);
     candle_series_set_tape_from(s->series[0], from);
-    s->spans_seen = s->ledger.held.n;
+    s->proof_seen = ledger_proof_version(&s->ledger);
     window_advance(&s->window, s->ledger.newest_ms);
     return from;
 }

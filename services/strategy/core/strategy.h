@@ -52,7 +52,7 @@ struct strategy {
     int64_t seen_ms, seen_rx_us; // newest trade and when it was received (0 = unknown); -1 none
     bool seen_new;
     struct coverage cov[2]; // of the current and the previous day, as of the last settle
-    size_t spans_seen;      // idset spans at the last settle
+    uint64_t proof_seen;    // ledger_proof_version() at the last settle
     bool holes_changed;     // coverage of older candles may have changed
     // Buckets found stale before a restart.
     int64_t left[N_TF][CANDLE_KEEP];
@@ -65,7 +65,8 @@ struct strategy {
 
 void strategy_init(struct strategy *s, const struct instrument *ins, int64_t window_ms);
 void strategy_release(struct strategy *s);
-void strategy_on_trade(struct strategy *s, const struct trade *t, int64_t rx_us);
+// `late`: it came through :history.
+void strategy_on_trade(struct strategy *s, const struct trade *t, int64_t rx_us, bool late);
 void strategy_on_history(struct strategy *s, const struct history *h);
 // Instrument clock; wall_us comparable with rx_us.
 int64_t strategy_clock(struct strategy *s, int64_t wall_us, int64_t mono_ms);
@@ -81,6 +82,8 @@ int strategy_restore_candle(struct strategy *s, size_t tf, const char *json, siz
 // included, and strategy_end_replay().
 int64_t strategy_begin_replay(struct strategy *s);
 void strategy_replay(struct strategy *s, const struct trade *t);
+// The same for a trade whose name was recalled (Bybit), of any time, with ledger_recall()'s answer.
+void strategy_replay_named(struct strategy *s, const struct trade *t, enum ledger_result r);
 void strategy_end_replay(struct strategy *s);
 // A counted trade into both series (used by the parts of this core).
 void strategy_add_to_candles(struct strategy *s, const struct trade *t);

@@ -30,6 +30,8 @@ void report_health(struct worker *const *w, size_t n, struct jw *out)
         key_int(out, name, "bad", (int64_t)s.bad);
         key_int(out, name, "duplicates", (int64_t)s.duplicates);
         key_int(out, name, "too_old", (int64_t)s.too_old);
+        key_int(out, name, "refused", (int64_t)s.refused);
+        key_int(out, name, "names", s.names);
         key_int(out, name, "reloads", (int64_t)s.follow.reloads);
         key_int(out, name, "flushes", (int64_t)s.follow.flushes);
         key_int(out, name, "missing_ms", s.missing_ms);
@@ -57,6 +59,8 @@ GETTER(get_history, s->follow.history_entries)
 GETTER(get_bad, s->bad)
 GETTER(get_duplicates, s->duplicates)
 GETTER(get_too_old, s->too_old)
+GETTER(get_refused, s->refused)
+GETTER(get_names, s->names)
 GETTER(get_reloads, s->follow.reloads)
 GETTER(get_flushes, s->follow.flushes)
 GETTER(get_skips, s->follow.skips)
@@ -74,6 +78,9 @@ static const struct metric metrics[] = {
     {"bc4_strategy_bad_total", "counter", "Entries or trades refused.", get_bad},
     {"bc4_strategy_duplicates_total", "counter", "Copies of trades held already.", get_duplicates},
     {"bc4_strategy_too_old_total", "counter", "Trades before the previous day.", get_too_old},
+    {"bc4_strategy_refused_total", "counter", "Trades beyond TRADE_NAMES_MAX, declared missing.",
+     get_refused},
+    {"bc4_strategy_names", "gauge", "UUIDs of trades held for the two live days.", get_names},
     {"bc4_strategy_reloads_total", "counter", "Loads of the stored state.", get_reloads},
     {"bc4_strategy_flushes_total", "counter", "Transactions acknowledged.", get_flushes},
     {"bc4_strategy_skips_total", "counter", "Times a stream was trimmed beyond the position.",

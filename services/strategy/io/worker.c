@@ -2,7 +2,8 @@
 // transaction with the positions that follow adds.
 //
 // Loading: :strategy -> days and ids -> candles -> the tape (trades of the last minutes, read back
-// from the streams) -> follow_loaded().
+// from the streams; where trades have no numbers, all of the two days for their names) ->
+// follow_loaded().
 
 #include "services/strategy/io/worker.h"
 
@@ -15,6 +16,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/io/daystore.h"
+#include "common/io/recall.h"
 #include "services/strategy/core/latency.h"
 #include "services/strategy/io/load.h"
 
@@ -34,7 +36,8 @@ struct worker {
     struct strategy_stored stored;
     char strategy_key[KEY_MAX], metrics_key[KEY_MAX], events_key[KEY_MAX],
         candles_key[N_TF][KEY_MAX];
-    uint64_t written_counted; // ledger.counted at the last flush
+    struct recall recall;
+    uint64_t written_changes; // ledger_changes() at the last flush
     bool loading;             // replies of a load are awaited
     bool write_all;           // the first flush after a load
     bool replace_all;         // nothing stored is to be kept
@@ -61,11 +64,12 @@ static void fresh_state(struct worker *w, const struct instrument *ins)
 {
     drop_state(w);
     strategy_init(&w->core, ins, w->o.window_sec * 1000);
+    ledger_limit_names(&w->core.ledger, w->o.max_names);
     w->has_state = true;
     daystore_init(&w->days, &w->core.ledger, "strategy:", "strategy:profile:");
     w->write_all = true;
     w->replace_all = false;
-    w->written_counted = 0;
+    w->written_changes = 0;
     w->oldest_rx_us = w->sent_rx_us = 0;
     w->caught_up = false;
 }
@@ -97,6 +101,22 @@ static void on_replay_done(void *arg, bool ok)
     follow_touch(w->follow);
 }
 
+static void on_recall_trade(void *arg, const struct trade *t, enum ledger_result r)
+{
+    struct worker *w = arg;
+    strategy_replay_named(&w->core, t, r);
+}
+
+static void on_recalled(void *arg, const struct err *why)
+{
+    struct worker *w = arg;
+    if (why) {
+        reject(w, why->text);
+    } else {
+        on_replay_done(w, true);
+    }
+}
+
 static void on_candles(struct worker *w, size_t tf, const redisReply *reply)
 {
     struct err e = {0};
@@ -113,6 +133,8 @@ static void on_candles(struct worker *w, size_t tf, const redisReply *reply)
     int64_t from = strategy_begin_replay(&w->core);
     if (from == INT64_MAX) {
         on_replay_done(w, true);
+    } else if (w->core.ledger.named) {
+        recall_start(&w->recall, w->follow, &w->core.ledger, on_recall_trade, on_recalled, w);
     } else {
         follow_read_back(w->follow, from, INT64_MAX, on_replay_trade, on_replay_done, w);
     }
@@ -155,7 +177,7 @@ static void on_days(void *arg, const struct err *why)
         c->seen_rx_us = s->newest_rx_us;
         c->seen_new = true;
     }
-    w->written_counted = c->ledger.counted;
+    w->written_changes = ledger_changes(&c->ledger);
     struct redis *r = follow_redis(w->follow);
     int rc = redis_cmd(r, on_candles_1m, w, "HGETALL %s", w->candles_key[0]);
     rc = rc ? rc : redis_cmd(r, on_candles_5m, w, "HGETALL %s", w->candles_key[1]);
@@ -198,9 +220,8 @@ static void on_load(void *arg, const struct instrument *ins, bool scratch)
 
 static void on_trade(void *arg, const struct trade *t, int64_t rx_us, bool late)
 {
-    (void)late;
     struct worker *w = arg;
-    strategy_on_trade(&w->core, t, rx_us);
+    strategy_on_trade(&w->core, t, rx_us, late);
     if (w->oldest_rx_us == 0) {
         w->oldest_rx_us = rx_us;
     }
@@ -332,7 +353,7 @@ static void write_run_fields(struct worker *w, int64_t clock_ms)
     struct follow_stats st;
     follow_stats(w->follow, &st);
     buf_clear(&w->text);
-    idset_format(&c->ledger.held, &w->text);
+    ledger_proof_text(&c->ledger, &w->text);
     redis_tx_hset(w->tx, "_ids", buf_ptr(&w->text), buf_len(&w->text));
     buf_clear(&w->text);
     strategy_stale_text(c, &w->text);
@@ -401,8 +422,8 @@ static bool on_flush(void *arg, struct redis_tx *tx, bool caught_up)
         del_key(w, w->candles_key[1]);
         w->replace_all = false;
     }
-    bool counted = c->ledger.counted != w->written_counted || w->write_all;
-    w->written_counted = c->ledger.counted;
+    bool counted = ledger_changes(&c->ledger) != w->written_changes || w->write_all;
+    w->written_changes = ledger_changes(&c->ledger);
     w->write_all = false;
     if (counted) {
         daystore_flush(&w->days, tx, NULL, NULL);
@@ -524,6 +545,8 @@ void worker_stats(const struct worker *w, struct worker_stats *out)
         out->bad = c->bad;
         out->duplicates = c->ledger.duplicates;
         out->too_old = c->ledger.too_old;
+        out->refused = c->ledger.refused;
+        out->names = (int64_t)ledger_names(&c->ledger);
         out->completed = c->completed;
         out->revised = c->revised;
         out->missing_ms = c->cov[0].missing_ms;

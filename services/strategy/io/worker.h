@@ -14,6 +14,7 @@ struct worker_opts {
     struct redis_url url;
     struct instrument ins;
     int64_t window_sec;
+    size_t max_names; // TRADE_NAMES_MAX
     int64_t flush_ms;
 };
 struct worker *worker_new(const struct worker_opts *o);
@@ -24,7 +25,8 @@ const char *worker_name(const struct worker *w); // "binance:BTCUSDT"
 
 struct worker_stats {
     struct follow_stats follow;
-    uint64_t bad, duplicates, too_old, completed, revised;
+    uint64_t bad, duplicates, too_old, refused, completed, revised;
+    int64_t names;             // UUIDs held
     int64_t missing_ms, holes; // of the current day, as last settled
     int64_t stale;             // buckets that wait to be recomputed
     bool simulated;

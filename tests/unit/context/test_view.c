@@ -38,7 +38,7 @@ static void trade(int64_t ts_ms, int64_t id, const char *price, const char *qty,
 {
     struct trade t = {.ts_ms = ts_ms, .id = id, .side = (uint8_t)side};
     cr_assert_eq(trade_set_numbers(&t, &ins, slice_of(price), slice_of(qty)), REFUSE_NONE);
-    context_on_trade(&c, &t, ts_ms * 1000);
+    context_on_trade(&c, &t, ts_ms * 1000, false);
 }
 
 static char value[256];
@@ -154,7 +154,7 @@ Test(view, coverage_tells_every_span)
     cr_assert_str_eq(
         buf_cstr(&json),
         "{\"day\":\"2024-08-08\",\"judged_from_ms\":1723075200000,\"judged_to_ms\":1723075204000,"
-        "\"missing_ms\":3000,\"holes\":2,\"fraction\":0.25000000,\"spans\":["
+        "\"missing_ms\":3000,\"partial_ms\":0,\"holes\":2,\"fraction\":0.25000000,\"spans\":["
         "{\"from_ms\":1723075200000,\"to_ms\":1723075201000,\"state\":\"missing\",\"from_id\":-1,"
         "\"to_id\":6},"
         "{\"from_ms\":1723075201000,\"to_ms\":1723075202000,\"state\":\"complete\"},"

@@ -80,7 +80,7 @@ static struct trade make(int64_t ts_ms, int64_t id)
 static void add(int64_t ts_ms, int64_t id)
 {
     struct trade t = make(ts_ms, id);
-    strategy_on_trade(&s, &t, ts_ms * 1000);
+    strategy_on_trade(&s, &t, ts_ms * 1000, false);
 }
 
 Test(strategy, completes_at_bucket_end_plus_grace_once_and_in_order)
