@@ -94,6 +94,9 @@ $(B)/bin/api: LDLIBS += -lcivetweb
 # Libraries the gateway never calls would cost it half of its start-up time.
 $(B)/bin/api: LDFLAGS += -Wl,--as-needed
 
+# SHA-256 of archives, HMAC of signed requests.
+$(B)/bin/backfill: LDLIBS += -lcrypto
+
 define service_rule
 $(B)/bin/$(1): $(call service_obj,$(1)) $(COMMON_LIB)
 	$$(call say,LD,$$@)

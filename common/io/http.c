@@ -29,7 +29,9 @@ struct http_call {
     struct http_call *prev, *next;
     CURL *easy;
     struct buf body;
-    size_t max_body;
+    size_t max_body, got;
+    struct curl_slist *headers;
+    bool (*on_data)(void *arg, long status, const char *bytes, size_t n);
     bool too_large;
     bool simulated;
     int64_t retry_after_s, used_weight;
@@ -133,9 +135,15 @@ static size_t on_body(char *p, size_t size, size_t n, void *arg)
 {
     struct http_call *c = arg;
     size_t bytes = size * n;
-    if (buf_len(&c->body) + bytes > c->max_body) {
+    if (bytes > c->max_body - c->got) {
         c->too_large = true;
         return 0; // curl ends the transfer
+    }
+    c->got += bytes;
+    if (c->on_data) {
+        long status = 0;
+        curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
+        return c->on_data(c->arg, status, p, bytes) ? bytes : 0;
     }
     buf_add(&c->body, p, bytes);
     return bytes;
@@ -207,6 +215,8 @@ static void unlink_call(struct http_call *c)
     curl_multi_remove_handle(h->multi, c->easy);
     curl_easy_cleanup(c->easy);
     c->easy = NULL;
+    curl_slist_free_all(c->headers);
+    c->headers = NULL;
 }
 
 static void free_call(struct http_call *c)
@@ -313,6 +323,26 @@ static void set_up(struct http_call *c, const struct http_req *q, bool loopback)
     char agent[96];
     str_fmt(agent, sizeof agent, "botcrypto4/%s", bc_version);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, agent);
+    if (q->stall_ms > 0) {
+        curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+        curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)((q->stall_ms + 999) / 1000));
+    }
+    if (q->range_from > 0) {
+        // Not RESUME_FROM: that refuses a server which sends everything instead.
+        char range[32];
+        str_fmt(range, sizeof range, "%lld-", (long long)q->range_from);
+        curl_easy_setopt(easy, CURLOPT_RANGE, range);
+    }
+    for (const char *const *line = q->headers; line && *line; line++) {
+        struct curl_slist *more = curl_slist_append(c->headers, *line);
+        if (!more) {
+            FATAL("curl: no memory");
+        }
+        c->headers = more;
+    }
+    if (c->headers) {
+        curl_easy_setopt(easy, CURLOPT_HTTPHEADER, c->headers);
+    }
     if (loopback) {
         curl_easy_setopt(easy, CURLOPT_PROXY, "");
     }
@@ -334,6 +364,7 @@ struct http_call *http_get(struct http *h, const struct http_req *q, struct err 
     struct http_call *c = xcalloc(1, sizeof *c);
     c->h = h;
     c->on_done = q->on_done;
+    c->on_data = q->on_data;
     c->arg = q->arg;
     c->max_body = q->max_body ? q->max_body : (size_t)1 << 20;
     c->retry_after_s = -1;
@@ -348,6 +379,7 @@ struct http_call *http_get(struct http *h, const struct http_req *q, struct err 
     if (mc != CURLM_OK) {
         err_set(e, ERR_IO, "curl: %s", curl_multi_strerror(mc));
         curl_easy_cleanup(c->easy);
+        curl_slist_free_all(c->headers);
         free_call(c);
         return NULL;
     }

@@ -31,7 +31,13 @@ struct http_reply {
 struct http_req {
     const char *url;    // copied
     int64_t timeout_ms; // for everything, waiting for a free connection included; 0 -> 10000
-    size_t max_body;    // bytes; 0 -> 1 MiB
+    int64_t stall_ms;   // > 0: ends with ERR_TIMEOUT after so long with nothing received (whole s)
+    const char *const *headers; // "Name: value", NULL-terminated; copied. NULL = none
+    int64_t range_from; // > 0: asks for the bytes from there on (206 = they come, 200 = all)
+    // Bytes of the body as they come, instead of in the reply's body; max_body still bounds their
+    // sum. False ends the request with ERR_IO.
+    bool (*on_data)(void *arg, long status, const char *bytes, size_t n);
+    size_t max_body;                                        // bytes; 0 -> 1 MiB
     void (*on_done)(void *arg, const struct http_reply *r); // exactly once
     void *arg;
 };

@@ -1,0 +1,102 @@
+#include "services/backfill/config.h"
+
+#include <string.h>
+
+#define F(member) FIELD(struct config, member)
+
+static const char *const sources[] = {"binance_ws", "bybit", "bybit_connector", "hft_connector",
+                                      NULL};
+static const char *const levels[] = {"ERROR", "WARN", "WARNING", "INFO", "DEBUG", NULL};
+
+static const struct opt rows[] = {
+    {"REDIS_URL", NULL, OPT_STR, F(redis_url), .def = "redis://127.0.0.1:6379/0", .secret = true,
+     .text = "redis://[user:pass@]host[:port][/db] or unix:///path[?db=N]."},
+    {"SYMBOL", NULL, OPT_STR, F(symbol), .def = "BTCUSDT",
+     .text = "Instrument to work on when SYMBOLS is empty."},
+    {"SYMBOLS", NULL, OPT_LIST, F(symbols), .def = "",
+     .text = "Instruments to work on: binance:BTCUSDT,bybit:BTCUSDT,... (at most 64)."},
+    {"DATA_SOURCE", NULL, OPT_CHOICE, F(data_source), .def = "binance_ws", .choices = sources,
+     .text = "Venue of a symbol that names none; hft_connector: nothing is fetched (skipped)."},
+    {"CONTEXT_BACKFILL_ENABLED", NULL, OPT_BOOL, F(enabled), .def = "true",
+     .text = "Fetch what lies before the first live trade; false: status disabled."},
+    {"CONTEXT_BOOTSTRAP_PREV_DAY", NULL, OPT_BOOL, F(prev_day), .def = "true",
+     .text = "The previous day too, not only today."},
+    {"BACKFILL_HTTP_HOST", NULL, OPT_STR, F(http_host), .def = "127.0.0.1",
+     .text = "Address of the health port."},
+    {"BACKFILL_HTTP_PORT", NULL, OPT_INT, F(http_port), .min = 0, .max = 65535, .def = "8104",
+     .text = "Health port: /health, /ready, /metrics (0 picks a free one and logs it)."},
+    {"BACKFILL_INSTANCE", NULL, OPT_STR, F(instance), .def = "0",
+     .text = "Name of this process in logs and in bc4:health:backfill:<instance>."},
+    {"LOG_LEVEL", NULL, OPT_CHOICE, F(log_level), .def = "INFO", .choices = levels,
+     .text = "Least severe level that is logged."},
+    {"BINANCE_REST_BASE_URL", NULL, OPT_STR, F(rest_base), .def = "https://fapi.binance.com",
+     .text = "Scheme and host of REST."},
+    {"BINANCE_ARCHIVE_BASE_URL", NULL, OPT_STR, F(archive_base),
+     .def = "https://data.binance.vision", .text = "Scheme and host of the daily archives."},
+    {"BINANCE_API_TIMEOUT", NULL, OPT_INT, F(api_timeout_s), .min = 1, .max = 300, .def = "30",
+     .unit = "s", .text = "Longest wait for one REST answer, and for the next byte of an archive."},
+    {"BINANCE_API_KEY", NULL, OPT_STR, F(binance_key), .def = "", .secret = true,
+     .text = "Sent with REST requests when given: no delay between them then. A key that the venue "
+             "refuses is dropped, and requests go on without it."},
+    {"TLS_CA_FILE", NULL, OPT_STR, F(ca_file), .def = "",
+     .text = "CA certificates for https; empty means the system's."},
+    {"BACKFILL_ARCHIVE_ENABLED", NULL, OPT_BOOL, F(archive), .def = "true",
+     .text = "Take whole past days from the venue's archive; false: REST alone."},
+    {"BACKFILL_MAX_CONCURRENT_CHUNKS", NULL, OPT_INT, F(parallel), .min = 1, .max = 24, .def = "8",
+     .unit = "requests", .text = "REST requests in flight at most; fewer after refusals."},
+    {"BACKFILL_MAX_RETRIES", NULL, OPT_INT, F(max_retries), .min = 1, .max = 100, .def = "5",
+     .text = "Wrong answers to one request after which its ids are given up as a declared hole. "
+             "Refusals, timeouts and broken connections are tried again without end."},
+    {"BACKFILL_RETRY_BASE", NULL, OPT_MILLI, F(retry_base_ms), .min = 1, .max = 60000, .def = "0.5",
+     .unit = "s", .text = "Pause after the first failure; doubles up to the cooldown."},
+    {"BACKFILL_RATE_LIMIT_THRESHOLD", NULL, OPT_INT, F(threshold), .min = 1, .max = 100, .def = "3",
+     .text = "Refusals (429) in a row that open the breaker; 418, 403 and 451 open it at once."},
+    {"BACKFILL_COOLDOWN_SECONDS", NULL, OPT_INT, F(cooldown_s), .min = 1, .max = 3600, .def = "60",
+     .unit = "s", .text = "Shortest time the breaker stays open; doubles when it opens again."},
+    {"BACKFILL_PUBLIC_DELAY_MS", NULL, OPT_INT, F(public_delay_ms), .min = 0, .max = 60000,
+     .def = "100", .unit = "ms", .text = "Time between two requests without a key."},
+    {"BACKFILL_TIMEOUT_SECONDS", NULL, OPT_INT, F(timeout_s), .min = 1, .max = 86400, .def = "180",
+     .unit = "s",
+     .text = "Time without progress after which the status says error; it goes on "
+             "trying."},
+    {"BACKFILL_CACHE_ENABLED", NULL, OPT_BOOL, F(cache), .def = "true",
+     .text = "Keep archives on disk, so that a day is never fetched twice."},
+    {"BACKFILL_CACHE_DIR", NULL, OPT_STR, F(cache_dir), .def = "build/history",
+     .text = "Folder of the archives kept."},
+    {"BUDGET_SCOPE", NULL, OPT_STR, F(scope), .def = "default",
+     .text = "Name of the egress address: all processes behind one address share its budget."},
+    {"WEIGHT_LIMIT", NULL, OPT_INT, F(weight_limit), .min = 1, .max = 1000000000, .def = "2400",
+     .unit = "weight", .text = "Request weight a minute while exchangeInfo has not told it."},
+    {"WEIGHT_SHARE_BACKFILL", NULL, OPT_INT, F(weight_share), .min = 1, .max = 100, .def = "50",
+     .unit = "%", .text = "Part of it beyond which backfill does not go."},
+    {"CONTEXT_HISTORY_DIR", NULL, OPT_OLD, .text = "files are kept in BACKFILL_CACHE_DIR"},
+    {"CONTEXT_FETCH_MISSING_HISTORY", NULL, OPT_OLD,
+     .text = "missing history is always fetched; CONTEXT_BACKFILL_ENABLED=false switches it off"},
+    {"BACKFILL_PROVIDER", NULL, OPT_OLD, .text = "the venue of the symbol is the provider"},
+};
+
+const struct opt_table config_table = {
+    .program = "backfill",
+    .summary = "Fetches the trades before the first live one: previous day and today.",
+    .rows = rows,
+    .n = sizeof rows / sizeof rows[0]};
+
+static void cut_slash(char *url)
+{
+    const size_t n = strlen(url);
+    if (n > 0 && url[n - 1] == '/') {
+        url[n - 1] = '\0';
+    }
+}
+
+int config_check(void *values, struct err *e)
+{
+    struct config *c = values;
+    if (redis_url_parse(c->redis_url, &c->url, e)) {
+        return err_prefix(e, "REDIS_URL");
+    }
+    cut_slash(c->rest_base);
+    cut_slash(c->archive_base);
+    c->skipped = strcmp(c->data_source, "hft_connector") == 0;
+    return symbols_parse(c->symbols, c->symbol, c->data_source, c->ins, SYMBOLS_MAX, &c->n_ins, e);
+}

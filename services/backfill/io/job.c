@@ -1,0 +1,454 @@
+// One instrument: its connection, what it knows, what it still wants.
+//
+//   DOWN      no link
+//   WAIT      no :instrument or no live trade yet; asked again four times a second
+//   LOADING   reading :instrument, :backfill and both ends of :trades
+//   RUNNING   tasks go to rest and archive, entries to deliver
+//   COMPLETE  nothing is missing before the first live trade, or what is was declared
+//   OFF       switched off, or a venue without a source: the state says so, nothing else happens
+//   any error of the link, a refused transaction -> DOWN, and everything is read again
+
+#include <hiredis/hiredis.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "services/backfill/io/app.h"
+
+#define WAIT_MS 250
+#define FIELDS_MAX 64
+
+static void load(struct job *j);
+
+static bool is_off(const struct job *j)
+{
+    const struct config *c = j->app->cfg;
+    return c->skipped || !c->enabled || j->ins.venue != VENUE_BINANCE;
+}
+
+// ---- loading
+// -------------------------------------------------------------------------------------
+
+static void wait_for(struct job *j, const char *what)
+{
+    str_copy(j->wait_why, sizeof j->wait_why, what);
+    j->state = JOB_WAIT;
+    timer_start(j->retry, WAIT_MS);
+}
+
+static struct slice field(const struct redisReply *hash, const char *name)
+{
+    for (size_t i = 0; hash != NULL && i + 1 < hash->elements; i += 2) {
+        if (strcmp(hash->element[i]->str, name) == 0) {
+            return (struct slice){hash->element[i + 1]->str, hash->element[i + 1]->len};
+        }
+    }
+    return (struct slice){"", 0};
+}
+
+static int64_t number(const struct redisReply *hash, const char *name, int64_t otherwise)
+{
+    const struct slice s = field(hash, name);
+    int64_t v;
+    return parse_i64(s.p, s.n, &v) == 0 ? v : otherwise;
+}
+
+// "<a> <b> <c>" of whole numbers.
+static bool numbers(struct slice s, int64_t *out, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const char *blank = i + 1 < n ? memchr(s.p, ' ', s.n) : s.p + s.n;
+        if (blank == NULL || parse_i64(s.p, (size_t)(blank - s.p), &out[i]) != 0) {
+            return false;
+        }
+        if (i + 1 < n) {
+            s.n -= (size_t)(blank - s.p) + 1;
+            s.p = blank + 1;
+        }
+    }
+    return true;
+}
+
+static bool read_units(struct job *j, const struct redisReply *hash)
+{
+    const char *kv[2 * FIELDS_MAX];
+    size_t pairs = 0;
+    struct instrument ins;
+    struct err e = {0};
+    for (size_t i = 0; i + 1 < hash->elements && pairs < FIELDS_MAX; i += 2) {
+        kv[2 * pairs] = hash->element[i]->str;
+        kv[2 * pairs + 1] = hash->element[i + 1]->str;
+        pairs++;
+    }
+    if (pairs == 0 || instrument_from_fields(&j->ins, kv, pairs, &ins, &e) != 0) {
+        return false;
+    }
+    j->ins = ins;
+    const struct slice offset = field(hash, "_clock_offset_ms");
+    int64_t ms;
+    if (parse_i64(offset.p, offset.n, &ms) == 0) {
+        budget_set_clock(j->app->budget, true, ms);
+    }
+    return true;
+}
+
+// Id and time of the one entry of an XRANGE reply.
+static bool read_entry(const struct redisReply *r, int64_t *ms, int64_t *id)
+{
+    if (r == NULL || r->type != REDIS_REPLY_ARRAY || r->elements != 1 ||
+        r->element[0]->elements < 1 || r->element[0]->element[0]->str == NULL) {
+        return false;
+    }
+    const char *text = r->element[0]->element[0]->str, *dash = strchr(text, '-');
+    return dash != NULL && parse_i64(text, (size_t)(dash - text), ms) == 0 &&
+           parse_i64(dash + 1, strlen(dash + 1), id) == 0;
+}
+
+static void restore(struct job *j, const struct redisReply *h, int64_t first_ms, int64_t first_id,
+                    int64_t newest_ms)
+{
+    struct plan *p = &j->plan;
+    const struct slice ids = field(h, "_ids"), lost = field(h, "_lost");
+    int64_t live[2], mark[3];
+    static const char *const name[PLAN_DAYS] = {"_mark_prev", "_mark_today"};
+    idset_clear(&p->held);
+    idset_clear(&p->lost);
+    if ((ids.n > 0 && idset_parse(&p->held, ids.p, ids.n) != 0) ||
+        (lost.n > 0 && idset_parse(&p->lost, lost.p, lost.n) != 0)) {
+        log_ev(LOG_WARN, "state_rejected", F_STR("sym", j->ins.name), F_STR("field", "_ids"));
+        idset_clear(&p->held);
+        idset_clear(&p->lost);
+    }
+    // A stream that was trimmed begins later than the live feed did.
+    if (numbers(field(h, "_live"), live, 2) && live[1] >= 0 && live[1] < first_id) {
+        first_ms = live[0];
+        first_id = live[1];
+    }
+    plan_start(p, first_id, first_ms, newest_ms);
+    idset_prune(&p->held, p->day[PLAN_PREV].start_ms - WALK_SLACK_MS);
+    idset_prune(&p->lost, p->day[PLAN_PREV].start_ms - WALK_SLACK_MS);
+    for (int d = 0; d < PLAN_DAYS; d++) {
+        for (int k = 0; k < PLAN_DAYS; k++) {
+            if (numbers(field(h, name[k]), mark, 3) && mark[0] == p->day[d].start_ms) {
+                plan_set_mark(p, (enum plan_day)d, mark[1], mark[2]);
+            }
+        }
+    }
+    j->loaded = number(h, "trades_loaded", 0);
+}
+
+static void begin(struct job *j, const struct redisReply *h, int64_t first_ms, int64_t first_id,
+                  int64_t newest_ms)
+{
+    struct app *a = j->app;
+    const int64_t mono = loop_mono_ms(a->loop);
+    restore(j, h, first_ms, first_id, newest_ms);
+    j->state = JOB_RUNNING;
+    j->error[0] = '\0';
+    j->archive_hit = false;
+    j->began_ms = mono;
+    j->completed_ms = -1;
+    progress_init(&j->progress, mono);
+    char day[16];
+    iso_day(j->plan.day[PLAN_TODAY].start_ms, day);
+    log_ev(LOG_INFO, "backfill_begins", F_STR("sym", j->ins.name), F_STR("day", day),
+           F_INT("live_id", j->plan.live_id), F_INT("held_spans", (int64_t)j->plan.held.n),
+           F_INT("trades_loaded", j->loaded));
+    deliver_loaded(j->deliver, number(h, "_ver", 0));
+    job_kick(j);
+}
+
+static void on_loaded(struct redis *r, const struct redisReply *reply, void *arg)
+{
+    struct job *j = arg;
+    int64_t first_ms, first_id, newest_ms, newest_id;
+    (void)r;
+    if (reply == NULL || j->state != JOB_LOADING) {
+        return;
+    }
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 4) {
+        // Somebody wrote :backfill between WATCH and here, or Redis is loading.
+        wait_for(j, "redis to answer");
+        return;
+    }
+    if (is_off(j)) {
+        j->state = JOB_OFF;
+        deliver_loaded(j->deliver, number(reply->element[1], "_ver", 0));
+        return;
+    }
+    if (!read_units(j, reply->element[0])) {
+        wait_for(j, "the collector to describe the instrument");
+        return;
+    }
+    if (!read_entry(reply->element[2], &first_ms, &first_id) ||
+        !read_entry(reply->element[3], &newest_ms, &newest_id)) {
+        wait_for(j, "the first live trade");
+        return;
+    }
+    begin(j, reply->element[1], first_ms, first_id, newest_ms);
+}
+
+static void load(struct job *j)
+{
+    char key[KEY_MAX], trades[KEY_MAX];
+    struct redis *r = j->redis;
+    instrument_key(&j->ins, "instrument", key);
+    instrument_key(&j->ins, "trades", trades);
+    j->state = JOB_LOADING;
+    deliver_reset(j->deliver);
+    // The watch of the transaction that reads is used up by its EXEC: watched again behind it, and
+    // the first look at `_ver` tells whether anybody wrote in between.
+    struct redis_tx *tx = redis_tx_new(65536);
+    redis_tx_begin(tx);
+    const struct slice a[] = {slice_of("HGETALL"), slice_of(key)};
+    const struct slice b[] = {slice_of("HGETALL"), slice_of(j->key_backfill)};
+    const struct slice c[] = {slice_of("XRANGE"), slice_of(trades),  slice_of("-"),
+                              slice_of("+"),      slice_of("COUNT"), slice_of("1")};
+    const struct slice d[] = {slice_of("XREVRANGE"), slice_of(trades),  slice_of("+"),
+                              slice_of("-"),         slice_of("COUNT"), slice_of("1")};
+    redis_tx_argv(tx, 2, a);
+    redis_tx_argv(tx, 2, b);
+    redis_tx_argv(tx, 6, c);
+    redis_tx_argv(tx, 6, d);
+    const int rc = redis_tx_exec(r, tx, on_loaded, j);
+    redis_tx_free(tx);
+    if (rc != 0 || redis_cmd(r, NULL, NULL, "WATCH %s", j->key_backfill) != 0) {
+        wait_for(j, "redis to answer");
+    }
+}
+
+static void stop_work(struct job *j)
+{
+    rest_abort(j->app->rest, j);
+    archive_abort(j->app->archive, j);
+    deliver_reset(j->deliver);
+}
+
+static void on_up(void *arg)
+{
+    load(arg);
+}
+
+static void on_down(void *arg, const char *why)
+{
+    struct job *j = arg;
+    log_ev(LOG_WARN, "redis_down", F_STR("sym", j->ins.name), F_STR("why", why));
+    timer_stop(j->retry);
+    j->state = JOB_DOWN;
+    stop_work(j);
+}
+
+static void on_retry(void *arg)
+{
+    struct job *j = arg;
+    if (j->reload[0] != '\0') {
+        log_ev(LOG_WARN, "state_reload", F_STR("sym", j->ins.name), F_STR("why", j->reload));
+        char why[sizeof j->reload];
+        str_copy(why, sizeof why, j->reload);
+        j->reload[0] = '\0';
+        redis_kick(j->redis, why);
+        return;
+    }
+    if (j->state == JOB_WAIT && redis_is_up(j->redis)) {
+        load(j);
+    }
+}
+
+void job_reload(struct job *j, const char *why)
+{
+    // Later: whoever calls may still be using what the reload drops.
+    str_copy(j->reload, sizeof j->reload, why);
+    timer_start(j->retry, 0);
+}
+
+// ---- running
+// -------------------------------------------------------------------------------------
+
+void job_emit(struct job *j, const struct history *h)
+{
+    if (h->kind == HISTORY_LOST) {
+        plan_lose(&j->plan, h->from_id, h->to_id, h->from_ms, h->to_ms);
+        j->lost += (uint64_t)(h->to_id - h->from_id) + 1;
+        log_ev(LOG_WARN, "hole_declared", F_STR("sym", j->ins.name), F_INT("from_id", h->from_id),
+               F_INT("to_id", h->to_id), F_STR("reason", h->reason));
+    } else {
+        plan_hold(&j->plan, h->from_id, h->to_id, h->from_ms, h->to_ms);
+    }
+    deliver_add(j->deliver, h);
+}
+
+bool job_has_room(const struct job *j)
+{
+    return j->state == JOB_RUNNING && deliver_has_room(j->deliver);
+}
+
+void job_note_failure(struct job *j, const char *why)
+{
+    str_copy(j->last_why, sizeof j->last_why, why);
+}
+
+static void count(struct job *j)
+{
+    int64_t done, total;
+    plan_count(&j->plan, &done, &total);
+    progress_set(&j->progress, loop_mono_ms(j->app->loop), done, total);
+}
+
+static void complete(struct job *j)
+{
+    j->state = JOB_COMPLETE;
+    j->error[0] = '\0';
+    j->completed_ms = loop_mono_ms(j->app->loop) - j->began_ms;
+    for (int d = 0; d < PLAN_DAYS; d++) {
+        const struct plan_mark *m = &j->plan.day[d];
+        if (m->why[0] != '\0') {
+            char day[16];
+            iso_day(m->start_ms, day);
+            log_ev(LOG_WARN, "day_start_unproven", F_STR("sym", j->ins.name), F_STR("day", day),
+                   F_STR("why", m->why));
+        }
+    }
+    log_ev(LOG_INFO, "backfill_complete", F_STR("sym", j->ins.name), F_INT("ms", j->completed_ms),
+           F_INT("trades_loaded", j->loaded), F_UINT("lost", j->lost));
+    deliver_touch(j->deliver);
+}
+
+void job_kick(struct job *j)
+{
+    struct app *a = j->app;
+    if (j->state != JOB_RUNNING || service_is_draining(a->service)) {
+        return;
+    }
+    if (plan_wants_archive(&j->plan)) {
+        if (!a->cfg->archive) {
+            plan_archive(&j->plan, PLAN_ABSENT, "BACKFILL_ARCHIVE_ENABLED=false");
+        } else if (archive_begin(a->archive, j)) {
+            plan_archive(&j->plan, PLAN_RUNNING, "");
+        }
+    }
+    archive_kick(a->archive);
+    rest_kick(a->rest);
+    count(j);
+    if (plan_complete(&j->plan) && !plan_wants_archive(&j->plan) && deliver_is_idle(j->deliver)) {
+        complete(j);
+    }
+}
+
+void job_tick(struct job *j)
+{
+    const struct config *c = j->app->cfg;
+    if (j->state != JOB_RUNNING) {
+        return;
+    }
+    count(j);
+    const int64_t idle = progress_idle_ms(&j->progress, loop_mono_ms(j->app->loop));
+    if (idle < c->timeout_s * 1000) {
+        j->error[0] = '\0';
+    } else if (j->error[0] == '\0') {
+        str_fmt(j->error, sizeof j->error, "no progress for %lld s: %s", (long long)(idle / 1000),
+                j->app->block[0] != '\0' ? j->app->block
+                : j->last_why[0] != '\0' ? j->last_why
+                                         : "no answer");
+        log_ev(LOG_ERROR, "backfill_stuck", F_STR("sym", j->ins.name), F_STR("why", j->error));
+    }
+    deliver_touch(j->deliver);
+    job_kick(j);
+}
+
+bool job_is_ready(const struct job *j, char *why, size_t size)
+{
+    switch (j->state) {
+    case JOB_DOWN:
+    case JOB_LOADING:
+        str_copy(why, size, "redis is down or loading");
+        return false;
+    case JOB_WAIT:
+        str_fmt(why, size, "waiting for %s", j->wait_why);
+        return false;
+    case JOB_RUNNING:
+        str_fmt(why, size, "%lld %% done%s%s", (long long)progress_percent(&j->progress),
+                j->error[0] != '\0' ? "; " : "", j->error);
+        return false;
+    case JOB_COMPLETE:
+    case JOB_OFF:
+        break;
+    }
+    why[0] = '\0';
+    return true;
+}
+
+// ---- life
+// ----------------------------------------------------------------------------------------
+
+static void drain_poll(void *arg)
+{
+    struct job *j = arg;
+    void (*done)(void *) = j->drained;
+    if (redis_is_up(j->redis) && j->state != JOB_DOWN && !deliver_is_idle(j->deliver)) {
+        timer_start(j->drain, 10);
+        return;
+    }
+    j->drained = NULL;
+    if (done != NULL) {
+        done(j->drained_arg);
+    }
+}
+
+void job_drain(struct job *j, void (*done)(void *arg), void *arg)
+{
+    rest_abort(j->app->rest, j);
+    archive_abort(j->app->archive, j);
+    j->cancelled = j->state == JOB_RUNNING;
+    j->drained = done;
+    j->drained_arg = arg;
+    if (j->state == JOB_RUNNING) {
+        deliver_touch(j->deliver);
+    }
+    timer_start(j->drain, 0);
+}
+
+void job_start(struct app *a, const struct instrument *ins)
+{
+    struct job *j = xcalloc(1, sizeof *j);
+    const struct config *c = a->cfg;
+    char name[64];
+    j->app = a;
+    j->index = a->n;
+    j->ins = *ins;
+    j->completed_ms = -1;
+    progress_init(&j->progress, loop_mono_ms(a->loop));
+    instrument_key(ins, "backfill", j->key_backfill);
+    instrument_key(ins, "history", j->key_history);
+    plan_init(&j->plan, &(struct plan_opts){.retry_base_ms = c->retry_base_ms,
+                                            .retry_max_ms = c->cooldown_s * 1000,
+                                            .max_wrong = (int)c->max_retries,
+                                            .prev_day = c->prev_day});
+    j->deliver = deliver_new(j);
+    j->retry = timer_new(a->loop, on_retry, j);
+    j->drain = timer_new(a->loop, drain_poll, j);
+    a->job[a->n++] = j;
+    str_fmt(name, sizeof name, "backfill/%s", ins->symbol);
+    j->redis = redis_new(&(struct redis_opts){.loop = a->loop,
+                                              .url = c->url,
+                                              .name = name,
+                                              .max_inflight = 256,
+                                              .on_up = on_up,
+                                              .on_down = on_down,
+                                              .arg = j});
+}
+
+void job_free(struct job *j)
+{
+    if (j == NULL) {
+        return;
+    }
+    j->state = JOB_DOWN;
+    stop_work(j);
+    redis_free(j->redis);
+    timer_free(j->retry);
+    timer_free(j->drain);
+    deliver_free(j->deliver);
+    plan_release(&j->plan);
+    free(j);
+}

@@ -1,0 +1,116 @@
+// Wiring of the backfill service: one job per instrument, one connection for health and budget.
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "common/io/boot.h"
+#include "services/backfill/config.h"
+#include "services/backfill/io/app.h"
+#include "services/backfill/io/report.h"
+
+#define TICK_MS 1000
+
+static void drained(void *arg)
+{
+    struct app *a = arg;
+    if (--a->draining == 0) {
+        service_done(a->service);
+    }
+}
+
+static void on_drain(void *arg)
+{
+    struct app *a = arg;
+    a->draining = a->n;
+    for (size_t i = 0; i < a->n; i++) {
+        job_drain(a->job[i], drained, a);
+    }
+}
+
+static void on_tick(void *arg)
+{
+    struct app *a = arg;
+    for (size_t i = 0; i < a->n; i++) {
+        job_tick(a->job[i]);
+    }
+}
+
+static void start(struct app *a)
+{
+    const struct config *c = a->cfg;
+    a->redis = redis_new(&(struct redis_opts){
+        .loop = a->loop, .url = c->url, .name = "backfill/health", .max_inflight = 1000});
+    service_set_redis(a->service, a->redis);
+    a->budget = budget_new(&(struct budget_opts){.loop = a->loop,
+                                                 .redis = a->redis,
+                                                 .venue = VENUE_BINANCE,
+                                                 .scope = c->scope,
+                                                 .limit = c->weight_limit,
+                                                 .share_pct = {90, 70, c->weight_share}});
+    a->key_ok = c->binance_key[0] != '\0';
+    breaker_init(&a->breaker, &(struct breaker_opts){.threshold = c->threshold,
+                                                     .cooldown_ms = c->cooldown_s * 1000,
+                                                     .delay_ms = a->key_ok ? 0 : c->public_delay_ms,
+                                                     .max_parallel = c->parallel});
+    a->http = http_new(a->loop, c->ca_file, (size_t)c->parallel);
+    a->files = http_new(a->loop, c->ca_file, 2);
+    a->rest = rest_new(a);
+    a->archive = archive_new(a);
+    a->tick = timer_new(a->loop, on_tick, a);
+    timer_every(a->tick, TICK_MS);
+    for (size_t i = 0; i < c->n_ins; i++) {
+        job_start(a, &c->ins[i]);
+    }
+}
+
+static void stop(struct app *a)
+{
+    timer_free(a->tick);
+    for (size_t i = 0; i < a->n; i++) {
+        job_free(a->job[i]);
+    }
+    archive_free(a->archive);
+    rest_free(a->rest);
+    http_free(a->http);
+    http_free(a->files);
+    service_set_redis(a->service, NULL);
+    redis_free(a->redis);
+    budget_free(a->budget);
+}
+
+int main(int argc, char **argv)
+{
+    static struct config cfg;
+    static struct app app;
+    struct boot b = {.table = &config_table,
+                     .values = &cfg,
+                     .log_level = cfg.log_level,
+                     .instance = cfg.instance,
+                     .check = config_check};
+    int rc = boot_begin(&b, argc, argv);
+    if (rc >= 0) {
+        return rc;
+    }
+    struct err e = {0};
+    app.loop = b.loop;
+    app.cfg = &cfg;
+    app.service = service_new(&(struct service_opts){.loop = b.loop,
+                                                     .name = "backfill",
+                                                     .instance = cfg.instance,
+                                                     .http_host = cfg.http_host,
+                                                     .http_port = (int)cfg.http_port,
+                                                     .on_drain = on_drain,
+                                                     .fill_health = report_health,
+                                                     .ready = report_ready,
+                                                     .fill_metrics = report_metrics,
+                                                     .arg = &app},
+                              &e);
+    if (!app.service) {
+        return boot_fail(&b, NULL, &e);
+    }
+    start(&app);
+    boot_run(&b, app.service);
+    stop(&app);
+    return boot_end(&b, app.service);
+}

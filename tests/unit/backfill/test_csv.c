@@ -1,0 +1,221 @@
+#include "services/backfill/core/csv.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct seen {
+    uint64_t n;
+    int64_t first_id, last_id, first_ms, last_ms;
+    bool gap;
+    char price[32], qty[32], uid[64]; // of the newest row
+    enum side side;
+    uint8_t flags;
+};
+
+static int take(void *arg, const struct csv_row *r, struct err *e)
+{
+    struct seen *s = arg;
+    (void)e;
+    if (s->n == 0) {
+        s->first_id = r->id;
+        s->first_ms = r->ts_ms;
+    } else {
+        s->gap = s->gap || r->id != s->last_id + 1;
+    }
+    s->n++;
+    s->last_id = r->id;
+    s->last_ms = r->ts_ms;
+    s->side = r->side;
+    s->flags = r->flags;
+    str_copyn(s->price, sizeof s->price, r->price.p, r->price.n);
+    str_copyn(s->qty, sizeof s->qty, r->qty.p, r->qty.n);
+    str_copyn(s->uid, sizeof s->uid, r->uid.p, r->uid.n);
+    return 0;
+}
+
+static int parse(enum csv_kind kind, const char *text, size_t n, size_t piece, struct seen *s,
+                 struct err *e)
+{
+    struct csv c;
+    int rc = 0;
+    memset(s, 0, sizeof *s);
+    csv_init(&c, kind);
+    for (size_t at = 0; rc == 0 && at < n; at += piece) {
+        rc = csv_feed(&c, text + at, n - at < piece ? n - at : piece, take, s, e);
+    }
+    rc = rc != 0 ? rc : csv_end(&c, take, s, e);
+    csv_release(&c);
+    return rc;
+}
+
+static int parse_text(enum csv_kind kind, const char *text, struct seen *s, struct err *e)
+{
+    return parse(kind, text, strlen(text), 7, s, e);
+}
+
+static char *recording(const char *name, size_t *n)
+{
+    char path[300];
+    str_fmt(path, sizeof path, "../shared/data/%s", name);
+    FILE *f = fopen(path, "rb");
+    if (f == NULL) {
+        cr_skip_test("%s is not there", path);
+        return NULL;
+    }
+    char *out = malloc(8 << 20);
+    *n = fread(out, 1, 8 << 20, f);
+    fclose(f);
+    return out;
+}
+
+Test(csv, usdm_archive_of_2026_with_header)
+{
+    size_t n;
+    struct seen s;
+    struct err e = {0};
+    char *t = recording(
+        "binance_usdm_BTCUSDT-aggTrades-2026-09-17_minute1428_first185_TRANSCRIBED.csv", &n);
+    for (size_t piece = 1; piece < 200; piece += 37) {
+        cr_assert_eq(parse(CSV_BINANCE, t, n, piece, &s, &e), 0, "%s", e.text);
+        cr_assert_eq(s.n, 185);
+        cr_assert(!s.gap);
+        cr_assert_eq(s.first_id, 3454067270);
+        cr_assert_eq(s.last_id, 3454067454);
+        cr_assert_eq(s.first_ms, 1789655280294);
+        cr_assert_eq(s.last_ms, 1789655286589);
+    }
+    free(t);
+}
+
+Test(csv, spot_archive_in_microseconds_with_eight_columns)
+{
+    size_t n;
+    struct seen s;
+    struct err e = {0};
+    char *t = recording("binance_spot_BTCUSDT-aggTrades-2026-01-01_first5000.csv", &n);
+    cr_assert_eq(parse(CSV_BINANCE, t, n, 4096, &s, &e), 0, "%s", e.text);
+    cr_assert_eq(s.n, 5000);
+    cr_assert(!s.gap);
+    cr_assert_eq(s.first_id, 3800397495);
+    cr_assert_eq(s.last_id, 3800402494);
+    cr_assert_eq(s.first_ms, 1767225600039);
+    cr_assert_eq(s.last_ms, 1767226339347);
+    free(t);
+}
+
+Test(csv, what_ccxt_writes)
+{
+    size_t n;
+    struct seen s;
+    struct err e = {0};
+    char *t = recording("binance_usdm_ETHUSDT_20230202_0920_aggTrades-ccxt-1000.csv", &n);
+    cr_assert_eq(parse(CSV_CCXT, t, n, 1000, &s, &e), 0, "%s", e.text);
+    cr_assert_eq(s.n, 1000);
+    cr_assert(!s.gap);
+    cr_assert_eq(s.first_id, 1206419187);
+    cr_assert_eq(s.last_id, 1206420186);
+    cr_assert_eq(s.first_ms, 1675329600138);
+    free(t);
+}
+
+Test(csv, bybit_rows_of_three_eras)
+{
+    struct seen s;
+    struct err e = {0};
+    const char *head = "timestamp,symbol,side,size,price,tickDirection,trdMatchID,grossValue,"
+                       "homeNotional,foreignNotional";
+    char text[1024];
+    str_fmt(text, sizeof text,
+            "%s\n1704067199.9183,BTCUSDT,Sell,0.002,42313.9,PlusTick,"
+            "6f9a1f27-2b3f-5d4c-9a34-6f0a2a1f0f01,8.4e+09,0.002,84.6\n",
+            head);
+    cr_assert_eq(parse_text(CSV_BYBIT, text, &s, &e), 0, "%s", e.text);
+    cr_assert_eq(s.last_ms, 1704067199918); // cut, not rounded
+    cr_assert_eq(s.side, SIDE_SELL);
+    cr_assert_str_eq(s.uid, "6f9a1f27-2b3f-5d4c-9a34-6f0a2a1f0f01");
+    cr_assert_str_eq(s.price, "42313.9");
+    cr_assert_str_eq(s.qty, "0.002");
+    cr_assert_eq(s.flags, 0);
+    str_fmt(text, sizeof text,
+            "%s,RPI\r\n1767225600,BTCUSDT,Buy,1,1.5,ZeroPlusTick,u-1,0,0,0,1\r\n"
+            "1767225601.5,BTCUSDT,Buy,1,1.5,ZeroPlusTick,u-2,0,0,0,0",
+            head);
+    cr_assert_eq(parse_text(CSV_BYBIT, text, &s, &e), 0, "%s", e.text);
+    cr_assert_eq(s.n, 2);
+    cr_assert_eq(s.first_ms, 1767225600000);
+    cr_assert_eq(s.last_ms, 1767225601500);
+    cr_assert_eq(s.flags, 0);
+}
+
+Test(csv, bybit_rows_as_quoted_in_public)
+{
+    size_t n;
+    uint64_t rows = 0;
+    char *t = recording("bybit_public-trading-csv_row-variants_TRANSCRIBED.txt", &n);
+    struct csv c;
+    struct csv_row row;
+    struct err e = {0};
+    csv_init(&c, CSV_BYBIT);
+    for (char *line = t, *nl; line < t + n; line = nl + 1) {
+        nl = memchr(line, '\n', (size_t)(t + n - line));
+        nl = nl != NULL ? nl : t + n;
+        if (line[0] == 't') { // a header: the rows below it are of its era
+            csv_release(&c);
+            csv_init(&c, CSV_BYBIT);
+            cr_assert_eq(csv_line(&c, line, (size_t)(nl - line), &row, &e), 0, "%s", e.text);
+        } else if (line[0] >= '0' && line[0] <= '9' && c.has_columns) {
+            cr_assert_eq(csv_line(&c, line, (size_t)(nl - line), &row, &e), 1, "%.*s: %s",
+                         (int)(nl - line), line, e.text);
+            cr_assert(row.ts_ms > INT64_C(1500000000000) && row.ts_ms < INT64_C(1900000000000));
+            rows++;
+        }
+    }
+    cr_assert_eq(rows, 6);
+    csv_release(&c);
+    free(t);
+}
+
+Test(csv, booleans_in_any_case_and_reordered_columns)
+{
+    struct seen s;
+    struct err e = {0};
+    cr_assert_eq(parse_text(CSV_BINANCE,
+                            "7,1.5,2,1,1,1700000000000,TRUE\n8,1.5,2,1,1,1700000000001,False", &s,
+                            &e),
+                 0);
+    cr_assert_eq(s.n, 2);
+    cr_assert_eq(s.side, SIDE_BUY);
+    cr_assert_eq(parse_text(CSV_BINANCE,
+                            "transact_time,is_buyer_maker,price,agg_trade_id,quantity\n"
+                            "1700000000000,true,9.25,3,0.5\n",
+                            &s, &e),
+                 0);
+    cr_assert_eq(s.first_id, 3);
+    cr_assert_str_eq(s.price, "9.25");
+    cr_assert_eq(s.side, SIDE_SELL);
+}
+
+Test(csv, refuses_what_is_none)
+{
+    static const char *const bad[] = {
+        "x,1,2\n1,2,3\n",                   // a header without the columns
+        "1,2,3,4,5,1700000000000,maybe\n",  // no boolean
+        "1,2,3,4,5,-5,true\n",              // no time
+        "1.5,2,3,4,5,1700000000000,true\n", // no id
+        "1,2,3,4,5\n",                      // columns are missing
+        "1,,3,4,5,1700000000000,true\n",    // no price
+        "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17\n",
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct seen s;
+        struct err e = {0};
+        cr_assert_lt(parse_text(CSV_BINANCE, bad[i], &s, &e), 0, "%s", bad[i]);
+        cr_assert_neq(e.text[0], '\0');
+    }
+    char line[3000];
+    struct seen s;
+    struct err e = {0};
+    memset(line, '1', sizeof line);
+    cr_assert_lt(parse(CSV_BINANCE, line, sizeof line, 100, &s, &e), 0);
+}
