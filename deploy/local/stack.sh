@@ -70,7 +70,7 @@ end_one() { # pid file, seconds
 
 end_all() { # folder of pid files
     local name
-    for name in api strategy context collector exchange-sim; do
+    for name in api backfill strategy context collector exchange-sim; do
         end_one "$1/$name" 7
     done
     end_one "$1/redis" 20
@@ -109,7 +109,7 @@ fi
 
 # ---- before anything starts ----------------------------------------------------------------------
 
-for name in collector context strategy api; do
+for name in collector context strategy backfill api; do
     [ -x "$BIN/$name" ] || die "$BIN/$name is missing: run \`make build\`"
 done
 if [ -e "$RUN_DIR/pid/stack" ] && alive "$RUN_DIR/pid/stack"; then
@@ -121,7 +121,9 @@ export BACKEND_PORT=${BACKEND_PORT:-8000}
 export COLLECTOR_HTTP_PORT=${COLLECTOR_HTTP_PORT:-8101}
 export CONTEXT_HTTP_PORT=${CONTEXT_HTTP_PORT:-8102}
 export STRATEGY_HTTP_PORT=${STRATEGY_HTTP_PORT:-8103}
+export BACKFILL_HTTP_PORT=${BACKFILL_HTTP_PORT:-8104}
 export API_HTTP_PORT=${API_HTTP_PORT:-8105}
+export BACKFILL_CACHE_DIR=${BACKFILL_CACHE_DIR:-$RUN_DIR/history}
 SIM_PORT=${SIM_PORT:-9001}
 SIM_CONTROL_PORT=${SIM_CONTROL_PORT:-9002}
 
@@ -129,7 +131,7 @@ taken() { # port
     (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
 }
 
-ports="BACKEND_PORT COLLECTOR_HTTP_PORT CONTEXT_HTTP_PORT STRATEGY_HTTP_PORT API_HTTP_PORT"
+ports="BACKEND_PORT COLLECTOR_HTTP_PORT CONTEXT_HTTP_PORT STRATEGY_HTTP_PORT BACKFILL_HTTP_PORT API_HTTP_PORT"
 [ "$MODE" = demo ] && ports="$ports SIM_PORT SIM_CONTROL_PORT"
 for name in $ports; do
     port=${!name}
@@ -267,12 +269,13 @@ if [ "$MODE" = demo ]; then
     SIM_CONTROL_PORT=$(printed "$RUN_DIR/log/exchange-sim.out" control_port)
     export BINANCE_WS_BASE_URL=ws://127.0.0.1:$SIM_PORT
     export BINANCE_REST_BASE_URL=http://127.0.0.1:$SIM_PORT
+    export BINANCE_ARCHIVE_BASE_URL=http://127.0.0.1:$SIM_PORT
 fi
 
-for name in api collector context strategy; do
+for name in api collector context strategy backfill; do
     launch "$name" "$BIN/$name"
 done
-for name in api collector context strategy; do
+for name in api collector context strategy backfill; do
     await "$name" 20 has_printed "$RUN_DIR/log/$name.log" health_port
 done
 if [ "$BACKEND_PORT" = 0 ]; then

@@ -200,6 +200,8 @@ class Stack:
             COLLECTOR_HTTP_PORT="0",
             CONTEXT_HTTP_PORT="0",
             STRATEGY_HTTP_PORT="0",
+            BACKFILL_HTTP_PORT="0",
+            BACKFILL_CACHE_DIR=str(self.dir / "history"),
             API_HTTP_PORT="0",
             BACKEND_PORT="0",
             ASAN_OPTIONS=f"log_path={self.dir}/asan:detect_leaks=1:abort_on_error=0",
@@ -208,6 +210,7 @@ class Stack:
         if self.port:
             env["BINANCE_WS_BASE_URL"] = f"ws://127.0.0.1:{self.port}"
             env["BINANCE_REST_BASE_URL"] = f"http://127.0.0.1:{self.port}"
+            env["BINANCE_ARCHIVE_BASE_URL"] = f"http://127.0.0.1:{self.port}"
         env.update({k: str(v) for k, v in more.items()})
         return env
 
@@ -271,13 +274,16 @@ class Stack:
     def strategy(self, *args, **kw):
         return self.service("strategy", *args, **kw)
 
+    def backfill(self, *args, **kw):
+        return self.service("backfill", *args, **kw)
+
     def api(self, *args, **kw):
         return self.service("api", *args, **kw)
 
     def stop_all(self):
         """Drains every service and checks how it ended."""
         limits = {"api": 5}
-        for name in ("api", "strategy", "context", "collector", "exchange-sim"):
+        for name in ("api", "backfill", "strategy", "context", "collector", "exchange-sim"):
             p = self.procs.get(name)
             if p and p.alive():
                 code, took = p.term(limits.get(name, 2) + 3)

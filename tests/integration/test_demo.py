@@ -14,6 +14,7 @@ from stack import BIN, PATIENCE, ROOT, http, wait_for
 
 SCRIPT = ROOT / "deploy" / "local" / "stack.sh"
 PORTS = ("BACKEND_PORT", "COLLECTOR_HTTP_PORT", "CONTEXT_HTTP_PORT", "STRATEGY_HTTP_PORT",
+         "BACKFILL_HTTP_PORT",
          "API_HTTP_PORT", "SIM_PORT", "SIM_CONTROL_PORT")
 
 

@@ -3,14 +3,17 @@
 #include "services/api/core/answer.h"
 #include "services/api/core/gate.h"
 
-static void progress(struct jw *w, const char *key)
+static void progress(const struct ask *a, struct jw *w, const char *key)
 {
+    const struct rhash *h = a->snap->sec[SEC_BACKFILL];
     jw_key(w, key);
     jw_obj(w);
-    jw_kint(w, "current", 0);
-    jw_kint(w, "total", 0);
-    jw_kint(w, "percentage", 0);
-    jw_kraw(w, "estimated_seconds_remaining", NULL);
+    jw_kint(w, "current", rhash_i64(h, "current", 0));
+    jw_kint(w, "total", rhash_i64(h, "total", 0));
+    jw_kint(w, "percentage", rhash_i64(h, "percentage", 0));
+    put_field(w, "estimated_seconds_remaining", h, "estimated_seconds_remaining");
+    put_field(w, "chunks", h, "chunks");
+    put_field(w, "chunks_total", h, "chunks_total");
     jw_end_obj(w);
 }
 
@@ -24,7 +27,7 @@ static void gate_members(const struct ask *a, struct jw *w)
     jw_kbool(w, "trading_enabled", g.trading_enabled);
     jw_kbool(w, "backfill_complete", g.backfill_complete);
     jw_kstr(w, "backfill_status", g.backfill_status);
-    progress(w, "backfill_progress");
+    progress(a, w, "backfill_progress");
     jw_kstr(w, "metrics_precision", *g.precision ? g.precision : NULL);
     live_age(a, w);
     put_ts(w, "nowUtc", a->env->now_ms);
@@ -68,28 +71,43 @@ int status_ready(const struct ask *a)
     return *why ? 503 : 200;
 }
 
+// A word of the hash, or what stands for it before a backfill service ever ran.
+static const char *word_or(const struct rhash *h, const char *field, const char *otherwise)
+{
+    const char *s = rhash_get(h, field);
+    return *s != '\0' ? s : otherwise;
+}
+
 void live_backfill(const struct ask *a, struct jw *w)
 {
+    const struct rhash *h = a->snap->sec[SEC_BACKFILL];
     struct gate g;
     gate_make(a, &g);
     jw_kstr(w, "status", g.backfill_status);
-    jw_kbool(w, "running", false);
+    jw_kbool(w, "running", strcmp(g.backfill_status, "in_progress") == 0);
     jw_kbool(w, "complete", g.backfill_complete);
-    progress(w, "progress");
-    jw_kstr(w, "cache_status", "UNKNOWN");
-    jw_kint(w, "trades_loaded", 0);
-    jw_kraw(w, "completion_time_ms", NULL);
+    progress(a, w, "progress");
+    jw_kstr(w, "cache_status", word_or(h, "cache_status", "UNKNOWN"));
+    jw_kint(w, "trades_loaded", rhash_i64(h, "trades_loaded", 0));
+    put_field(w, "completion_time_ms", h, "completion_time_ms");
     jw_key(w, "historical_range");
     jw_obj(w);
-    jw_kstr(w, "start", NULL);
-    jw_kstr(w, "end", NULL);
+    put_ts_field(w, "start", h, "range_start_ms");
+    put_ts_field(w, "end", h, "range_end_ms");
     jw_end_obj(w);
     jw_key(w, "breaker");
     jw_obj(w);
-    jw_kstr(w, "state", "closed");
-    jw_kstr(w, "cooldown_until", NULL);
-    jw_kraw(w, "throttle", NULL);
+    jw_kstr(w, "state", word_or(h, "breaker_state", "closed"));
+    put_ts_field(w, "cooldown_until", h, "breaker_cooldown_until_ms");
+    put_field(w, "throttle", h, "throttle");
     jw_end_obj(w);
+    const struct rfield *sources = rhash_find(h, "sources");
+    put_json(w, "sources",
+             sources != NULL ? (struct slice){sources->value, sources->vlen}
+                             : (struct slice){NULL, 0});
+    if (*rhash_get(h, "error") != '\0') {
+        jw_kstr(w, "error", rhash_get(h, "error"));
+    }
 }
 
 static void symbol_state(const struct snap *s, int64_t now_ms, bool first, struct jw *w)

@@ -90,6 +90,41 @@ static void session_message(int64_t now_ms, char *out, size_t size)
                   (int)(left / 60 % 60), (int)(left % 60));
 }
 
+static const char *backfill_status(const struct ask *a)
+{
+    static const char *const known[] = {"idle",      "in_progress", "complete", "error",
+                                        "cancelled", "skipped",     "disabled"};
+    const char *said = rhash_get(a->snap->sec[SEC_BACKFILL], "status");
+    if (a->env->backfill_off) {
+        return "disabled";
+    }
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (strcmp(said, known[i]) == 0) {
+            return known[i];
+        }
+    }
+    return "idle";
+}
+
+bool gate_backfill_is_off(const struct ask *a)
+{
+    const char *s = backfill_status(a);
+    return strcmp(s, "disabled") == 0 || strcmp(s, "skipped") == 0;
+}
+
+// Today's missing time is what counts; while history still comes, how much of it has come.
+static void precision(const struct ask *a, int64_t missing, char *out, size_t size)
+{
+    if (missing == 0) {
+        (void)str_copy(out, size, "PRECISE");
+    } else if (missing > 0 && strcmp(backfill_status(a), "in_progress") == 0) {
+        (void)str_fmt(out, size, "IMPRECISE (backfill %lld%%)",
+                      (long long)rhash_i64(a->snap->sec[SEC_BACKFILL], "percentage", 0));
+    } else if (missing > 0) {
+        (void)str_fmt(out, size, "IMPRECISE (%lld s missing)", (long long)((missing + 999) / 1000));
+    }
+}
+
 void gate_make(const struct ask *a, struct gate *out)
 {
     const struct env *env = a->env;
@@ -103,21 +138,17 @@ void gate_make(const struct ask *a, struct gate *out)
     } else {
         (void)str_copy(out->message, sizeof out->message, "No market data yet");
     }
-    out->backfill_status = env->backfill_off ? "disabled" : "idle";
-    out->backfill_complete = false;
-    if (missing == 0) {
-        (void)str_copy(out->precision, sizeof out->precision, "PRECISE");
-    } else if (missing > 0) {
-        (void)str_fmt(out->precision, sizeof out->precision, "IMPRECISE (%lld s missing)",
-                      (long long)((missing + 999) / 1000));
-    }
-    if (env->backfill_off && missing > 0) {
+    const bool off = gate_backfill_is_off(a);
+    out->backfill_status = backfill_status(a);
+    out->backfill_complete = strcmp(out->backfill_status, "complete") == 0;
+    precision(a, missing, out->precision, sizeof out->precision);
+    if (off && missing > 0) {
         missing -= leading_hole_ms(a->snap);
     }
     struct feed f;
     feed_read(a->snap, &f);
-    out->trading_enabled = (out->backfill_complete || env->backfill_off) && out->is_active &&
-                           env->redis_up && f.connected && !f.silent && missing >= 0 &&
+    out->trading_enabled = (out->backfill_complete || off) && out->is_active && env->redis_up &&
+                           f.connected && !f.silent && missing >= 0 &&
                            missing <= env->max_missing_sec * 1000;
 }
 

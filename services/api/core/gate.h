@@ -23,12 +23,16 @@ const char *feed_text(const struct snap *s, const char *name);
 struct gate {
     const char *session; // "off" "london" "overlap"; NULL = no clock yet
     char message[96];
-    bool is_active;              // a session is on
-    const char *backfill_status; // "idle" or "disabled"
+    bool is_active; // a session is on
+    // As the backfill service last said it, "idle" before it ever ran, "disabled" where the user
+    // switched it off here.
+    const char *backfill_status;
     bool backfill_complete;
     char precision[48]; // "" unknown
     bool trading_enabled;
 };
+// Backfill does not hold trading back: it is switched off, or has no history to fetch.
+bool gate_backfill_is_off(const struct ask *a);
 void gate_make(const struct ask *a, struct gate *out);
 
 // Milliseconds of the current day without proven trades; -1 unknown.

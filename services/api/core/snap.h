@@ -23,6 +23,7 @@ enum section {
     SEC_CANDLES_5M, // :candles:5m
     SEC_LIQ,        // :liquidation_clusters
     SEC_MARK,       // :mark
+    SEC_BACKFILL,   // :backfill
     SEC_FEED,       // health hash of the collector that serves this instrument
     SEC_COUNT_,
 };

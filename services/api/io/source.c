@@ -74,6 +74,7 @@ static void section_key(const struct inst *in, enum section sec, char key[KEY_MA
         [SEC_CANDLES_5M] = "candles:5m",
         [SEC_LIQ] = "liquidation_clusters",
         [SEC_MARK] = "mark",
+        [SEC_BACKFILL] = "backfill",
     };
     char text[48];
     if (tail[sec]) {
@@ -311,6 +312,7 @@ static const struct {
     {SEC_METRICS, "_ver", BIT(SEC_METRICS)},
     {SEC_LIQ, "_ver", BIT(SEC_LIQ)},
     {SEC_MARK, "_ver", BIT(SEC_MARK)},
+    {SEC_BACKFILL, "_ver", BIT(SEC_BACKFILL)},
 };
 #define N_WATCHED (sizeof WATCHED / sizeof WATCHED[0])
 
@@ -469,6 +471,7 @@ static unsigned topic_sections(struct slice topic)
         {"candles:5m", BIT(SEC_CANDLES_5M)},
         {"liquidation_clusters", BIT(SEC_LIQ)},
         {"mark", BIT(SEC_MARK)},
+        {"backfill", BIT(SEC_BACKFILL)},
     };
     for (size_t i = 0; i < sizeof TOPIC / sizeof TOPIC[0]; i++) {
         if (slice_eq(topic, TOPIC[i].topic)) {
