@@ -4,6 +4,7 @@
 
 #include "common/base/decimal.h"
 #include "common/base/str.h"
+#include "services/collector/core/connector.h"
 
 #define F(member) FIELD(struct config, member)
 
@@ -79,6 +80,17 @@ static const struct opt rows[] = {
      .unit = "attempts", .text = "Most connection attempts in any five minutes."},
     {"WS_SUBSCRIBES_PER_SEC", NULL, OPT_INT, F(subscribes_per_s), .min = 1, .max = 100, .def = "5",
      .unit = "messages", .text = "Most subscribe messages a second on one socket."},
+    {"WS_ROTATE_SEC", NULL, OPT_INT, F(rotate_s), .min = 1, .max = 864000, .def = "82800",
+     .unit = "s",
+     .text = "Age at which a socket gives way to a new one, before the venue ends it."},
+    {"WS_ROTATE_OVERLAP_MS", NULL, OPT_INT, F(rotate_overlap_ms), .min = 1000, .max = 600000,
+     .def = "10000", .unit = "ms",
+     .text = "Longest time that both sockets are open until the new one takes over."},
+    {"WS_ROTATE_HOLD_BYTES", NULL, OPT_INT, F(rotate_hold_bytes), .min = 65536, .max = 1073741824,
+     .def = "16777216", .unit = "bytes",
+     .text = "Most of what the new socket sends that is held meanwhile, per socket."},
+    {"WS_SLOW_MS", NULL, OPT_INT, F(slow_ms), .min = 0, .max = 3600000, .def = "5000", .unit = "ms",
+     .text = "99th percentile of a socket's latency beyond which it is exchanged; 0 = never."},
     {"DEPTH_ENABLED", NULL, OPT_BOOL, F(depth), .def = "true", .text = "Follow the order book."},
     {"DEPTH_INTERVAL_MS", NULL, OPT_CHOICE, F(depth_interval), .def = "100",
      .choices = depth_intervals, .unit = "ms",
@@ -146,8 +158,14 @@ static const struct opt rows[] = {
      .text = "How often Binance's REST is asked for the open interest; 0 = never. Weight 1."},
     {"COLLECTOR_RESET", "--reset", OPT_BOOL, F(reset), .def = "false",
      .text = "Delete every key of the instruments, then leave."},
-    {"CONNECTOR_NAME", NULL, OPT_OLD, .text = "this build has no pluggable connector"},
-    {"CONNECTOR_POLL_INTERVAL_MS", NULL, OPT_OLD, .text = "feeds are pushed, nothing is polled"},
+    {"CONNECTOR_PATH", NULL, OPT_STR, F(connector_path), .def = "",
+     .text = "Feed of hft_connector: `unix:///path` of a socket, or a file or FIFO of lines."},
+    {"CONNECTOR_NAME", NULL, OPT_STR, F(connector_name), .def = "",
+     .text = "What to call the local feed in the log."},
+    {"CONNECTOR_POLL_INTERVAL_MS", NULL, OPT_INT, F(connector_poll_ms), .min = 1, .max = 60000,
+     .def = "100", .unit = "ms", .text = "How often a file that ended is looked at for more."},
+    {"CONNECTOR_SIMULATED", NULL, OPT_BOOL, F(connector_simulated), .def = "true",
+     .text = "What hft_connector reads is no live market; false only when it is one."},
     {"CONNECTOR_PAPER_TRADING", NULL, OPT_OLD, .text = "the collector sends no orders"},
     {"BYBIT_WS_BASE_URL", NULL, OPT_OLD, .text = "this build has no Bybit feed"},
     {"BYBIT_CONNECTOR_CONFIG_FILE", NULL, OPT_OLD, .text = "this build has no Bybit feed"},
@@ -237,9 +255,11 @@ int config_check(void *values, struct err *e)
 {
     struct config *c = values;
     c->n = 0;
-    if (strcmp(c->data_source, "binance_ws") != 0) {
-        return err_set(e, ERR_RANGE, "DATA_SOURCE: '%s' is not in this build; it offers binance_ws",
-                       c->data_source);
+    if (connector_of(c->data_source) == NULL) {
+        return err_set(e, ERR_RANGE, "DATA_SOURCE: '%s' is not in this build", c->data_source);
+    }
+    if (strcmp(c->data_source, "hft_connector") == 0 && c->connector_path[0] == '\0') {
+        return err_set(e, ERR_RANGE, "CONNECTOR_PATH: hft_connector needs a socket or a file");
     }
     if (c->share_repair_pct > c->share_snapshot_pct) {
         return err_set(e, ERR_RANGE, "WEIGHT_SHARE_REPAIR: %lld is more than WEIGHT_SHARE_SNAPSHOT",

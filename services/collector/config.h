@@ -25,7 +25,9 @@ struct config {
     int64_t liquidations_max, liquidations_queue, open_interest_s;
     bool repair, reset, depth, liquidations, mark;
     int64_t streams_per_socket, connect_interval_ms, connect_burst, connects_5min, subscribes_per_s;
-    char depth_interval[8], bybit_depth[8];
+    int64_t rotate_s, rotate_overlap_ms, rotate_hold_bytes, slow_ms, connector_poll_ms;
+    char depth_interval[8], bybit_depth[8], connector_path[512], connector_name[32];
+    bool connector_simulated;
     int64_t depth_limit, book_write_ms, book_max_levels, snapshots_per_min, depth_buffer_bytes;
     bool bybit_check_u;
 
@@ -33,7 +35,7 @@ struct config {
     struct redis_url redis;
     struct instrument ins[CONFIG_INSTRUMENTS];
     size_t n;
-    int64_t depth_ms;   // depth_interval
+    int64_t depth_ms; // depth_interval
     int64_t bybit_levels;
     bool single_fills;  // trade_stream is "trade"
     bool ws_ending_cut; // ws_base ended in /ws or /stream

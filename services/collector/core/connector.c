@@ -8,6 +8,7 @@ static const struct {
     const struct connector *connector;
 } known[] = {
     {"binance_ws", &connector_binance},
+    {"hft_connector", &connector_hft},
 };
 
 const struct connector *connector_of(const char *data_source)

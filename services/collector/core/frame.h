@@ -17,6 +17,7 @@ enum frame_kind {
     FRAME_MALFORMED, // not JSON, or an event we know with fields missing or of another type
     FRAME_CONTROL,   // answer to SUBSCRIBE and the like, pong
     FRAME_OTHER,     // a well-formed event nobody asked for
+    FRAME_SHUTDOWN,  // the venue is about to close this connection
     FRAME_AGG_TRADE,
     FRAME_TRADE,       // Binance's single fill ("@trade")
     FRAME_UID_TRADE,   // Bybit: named by a UUID

@@ -67,7 +67,7 @@ enum frame_kind frame_json_event(const json_t *event, const json_t *root, struct
     if (slice_eq(type, "markPriceUpdate")) {
         return frame_json_mark(event, f) ? FRAME_MARK : FRAME_MALFORMED;
     }
-    return FRAME_OTHER;
+    return slice_eq(type, "serverShutdown") ? FRAME_SHUTDOWN : FRAME_OTHER;
 }
 
 static enum frame_kind classify(const json_t *root, struct frame *f)

@@ -66,8 +66,8 @@ static int64_t patience(const struct silence *s, int attempts)
     return ms < most ? ms : most;
 }
 
-bool silence_wants_reconnect(const struct silence *const *s, size_t n, int attempts,
-                             int64_t mono_ms)
+enum silence_verdict silence_wants_reconnect(const struct silence *const *s, size_t n, int attempts,
+                                             int64_t mono_ms)
 {
     bool all = n > 0, one_long = false;
     for (size_t i = 0; i < n; i++) {
@@ -77,5 +77,5 @@ bool silence_wants_reconnect(const struct silence *const *s, size_t n, int attem
         const int64_t wait = patience(s[i], attempts);
         one_long = one_long || quiet_ms >= (longer > wait ? longer : wait);
     }
-    return all || one_long;
+    return all ? SILENCE_ALL : one_long ? SILENCE_ONE : SILENCE_FINE;
 }

@@ -34,9 +34,14 @@ void silence_data(struct silence *s, int64_t mono_ms);
 // True when the state changed (s->silent says to what). Call about every second.
 bool silence_tick(struct silence *s, int64_t mono_ms);
 
-// The socket of n streams: should it be closed and opened again? `attempts` = reconnects made for
-// silence since data came last.
-bool silence_wants_reconnect(const struct silence *const *s, size_t n, int attempts,
-                             int64_t mono_ms);
+// The connection of n streams: what is to be done about it? `attempts` = what was done for silence
+// since all streams spoke last.
+enum silence_verdict {
+    SILENCE_FINE,
+    SILENCE_ALL, // nothing comes any more: it is dead, open it again
+    SILENCE_ONE, // one stream has been silent for long while others speak: try another one
+};
+enum silence_verdict silence_wants_reconnect(const struct silence *const *s, size_t n, int attempts,
+                                             int64_t mono_ms);
 
 #endif

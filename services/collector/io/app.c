@@ -7,9 +7,6 @@
 #include "common/base/mem.h"
 
 #define TICK_MS 1000
-#define FEED_SPANS 1024
-#define CLAIM_SPANS 4096
-#define REPAIR_RETRY_MAX_MS 60000
 
 // ---- Redis link --------------------------------------------------------------------------------
 
@@ -31,7 +28,13 @@ static void on_down(void *arg, const char *why)
     derivs_down(a->derivs);
     depths_down(a->books);
     for (size_t i = 0; i < a->n; i++) {
-        keyspace_forget(&a->lane[i]);
+        struct lane *l = &a->lane[i];
+        keyspace_forget(l);
+        for (int kind = 0; kind < STREAM_KINDS; kind++) {
+            if (a->ops[kind] != NULL && a->ops[kind]->on_redis_down != NULL) {
+                a->ops[kind]->on_redis_down(l);
+            }
+        }
     }
 }
 
@@ -46,7 +49,9 @@ static void open_lanes(struct app *a)
 
 void app_keyspace_ready(struct app *a)
 {
-    if (a->venue == NULL) {
+    if (a->connector->transport == TRANSPORT_LINES) {
+        app_venue_ready(a); // a local feed has no REST
+    } else if (a->venue == NULL) {
         a->venue = venue_new(a);
         venue_start(a->venue);
     }
@@ -79,7 +84,6 @@ void app_simulated(struct app *a, bool simulated, const char *said_by)
         struct lane *l = &a->lane[i];
         if (l->loaded && l->has_stored && l->stored.simulated != simulated) {
             keyspace_refuse(l, "its keys hold another kind of market (simulated against real)");
-            return;
         }
     }
     open_lanes(a);
@@ -97,8 +101,11 @@ static void on_tick(void *arg)
         outbox_tick(&l->outbox, mono_ms);
         hist_tick(&l->ack_us, mono_ms);
         hist_tick(&l->latency_ms, mono_ms);
-        keyspace_trim(l, mono_ms);
-        keyspace_check(l, mono_ms);
+        lane_tick(l, mono_ms);
+        if (l->state != LANE_BROKEN) {
+            keyspace_trim(l, mono_ms);
+            keyspace_check(l, mono_ms);
+        }
     }
     repairer_kick(a->repairer);
     derivs_tick(a->derivs);
@@ -131,52 +138,13 @@ void app_drain(void *arg)
 
 // ---- life --------------------------------------------------------------------------------------
 
-static void lane_init(struct app *a, struct lane *l, const struct instrument *ins)
-{
-    const struct config *c = a->cfg;
-    const struct feed_opts feed = {.subscribed = c->single_fills ? FRAME_TRADE : FRAME_AGG_TRADE,
-                                   .window_ms = c->window_min * 60000,
-                                   .max_spans = FEED_SPANS,
-                                   .fallback_tick = c->tick};
-    const struct outbox_opts outbox = {.max_queue = (size_t)c->max_queue,
-                                       .ring_max = (size_t)c->ring_max,
-                                       .ring_ms = c->ring_sec * 1000,
-                                       .batch = (size_t)c->batch,
-                                       .max_data_bytes = (size_t)c->data_bytes,
-                                       .on_gap = repairer_on_gap,
-                                       .arg = l};
-    const struct repair_opts repair = {.max_holes = (size_t)c->repair_max,
-                                       .delay_ms = c->repair_delay_ms,
-                                       .retry_min_ms = c->repair_retry_ms,
-                                       .retry_max_ms = REPAIR_RETRY_MAX_MS,
-                                       .max_tries = (int)c->repair_tries,
-                                       .reach_ms = c->repair_reach_h * 3600000};
-    l->app = a;
-    l->trimmed_mono_ms = loop_mono_ms(a->loop);
-    feed_init(&l->feed, ins, &feed);
-    outbox_init(&l->outbox, ins, &outbox);
-    repair_init(&l->repair, &repair);
-    hist_init(&l->ack_us, loop_mono_ms(a->loop));
-    hist_init(&l->latency_ms, loop_mono_ms(a->loop));
-    idset_init(&l->claims, CLAIM_SPANS);
-    idset_init(&l->on_stream, CLAIM_SPANS);
-    for (int kind = 0; kind < STREAM_KINDS; kind++) {
-        const struct stream_ops *ops = a->ops[kind];
-        if (ops != NULL) {
-            const bool longer = kind == STREAM_TRADES || ops->silence_ms > c->silence_ms;
-            silence_init(&l->stream[kind].silence, longer ? c->silence_ms : ops->silence_ms);
-        }
-        if (ops != NULL && ops->init != NULL) {
-            ops->init(l);
-        }
-    }
-}
-
 // Who carries out what a stream brings. A kind without ops is not asked for.
 static void choose_streams(struct app *a)
 {
     a->ops[STREAM_TRADES] = &trades_ops;
-    a->ops[STREAM_BOOK] = a->cfg->depth ? &book_ops : NULL;
+    // A local feed has no snapshots to begin a book with.
+    a->ops[STREAM_BOOK] =
+        a->cfg->depth && a->connector->transport == TRANSPORT_WEBSOCKET ? &book_ops : NULL;
     a->ops[STREAM_LIQUIDATIONS] = a->cfg->liquidations ? &liquidations_ops : NULL;
     a->ops[STREAM_MARK] = a->cfg->mark ? &mark_ops : NULL;
 }
@@ -248,11 +216,7 @@ void app_stop(struct app *a)
     timer_free(a->tick);
     timer_free(a->pump);
     for (size_t i = 0; i < a->n; i++) {
-        feed_release(&a->lane[i].feed);
-        outbox_release(&a->lane[i].outbox);
-        repair_release(&a->lane[i].repair);
-        idset_release(&a->lane[i].claims);
-        idset_release(&a->lane[i].on_stream);
+        lane_release(&a->lane[i]);
     }
     free(a->lane);
 }

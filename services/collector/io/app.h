@@ -40,8 +40,23 @@ enum fence {
     FENCE_PASSED,
 };
 
+// One instrument that can not go on stops alone.
+enum lane_state {
+    LANE_RUNS,
+    LANE_RESTS,  // its frames are garbage: not listened to for a while
+    LANE_BROKEN, // until the process is started anew
+};
+
 struct lane {
     struct app *app;
+    enum lane_state state;
+    const char *state_ev; // why it does not run: the event that was logged
+    char state_why[320];
+    struct {
+        uint64_t good, bad; // frames of the present period
+        int64_t since_ms, rest_until_ms;
+        int rests;
+    } flood;
     struct feed feed;
     struct outbox outbox;
     struct repair repair;
@@ -120,6 +135,14 @@ void app_simulated(struct app *a, bool simulated, const char *said_by);
 void app_keyspace_ready(struct app *a); // every lane is loaded
 void app_venue_ready(struct app *a);    // exchangeInfo was read, or there is none
 
+// ---- io/lane.c ----
+void lane_init(struct app *a, struct lane *l, const struct instrument *ins);
+void lane_release(struct lane *l);
+// Stops this lane for good; the service when it was the last one that ran. Logged once.
+void lane_break(struct lane *l, const char *ev, const char *why);
+void lane_flood(struct lane *l); // one more frame of it that nobody can read
+void lane_tick(struct lane *l, int64_t mono_ms);
+
 // ---- io/keyspace.c ----
 void keyspace_load(struct app *a);    // after each login
 void keyspace_forget(struct lane *l); // the link died
@@ -129,7 +152,8 @@ void keyspace_note_clock(struct lane *l); // stores the measured offset
 // Looks every few seconds whether :instrument is still there: a keyspace that was emptied under a
 // living link is read and written anew, as after a login.
 void keyspace_check(struct lane *l, int64_t mono_ms);
-void keyspace_refuse(struct lane *l, const char *why);
+void keyspace_refuse(struct lane *l, const char *why); // breaks the lane
+void keyspace_loaded(struct app *a); // goes on when every lane that is not broken is loaded
 void keyspace_trim(struct lane *l, int64_t mono_ms);
 // --reset: deletes every key of the instruments, then ends the service.
 void keyspace_reset(struct app *a);

@@ -435,7 +435,7 @@ void depths_metrics(const struct depths *d, struct buf *out)
 struct depths *depths_new(struct app *a)
 {
     const struct config *c = a->cfg;
-    if (!c->depth || c->reset) {
+    if (a->ops[STREAM_BOOK] == NULL || c->reset) {
         return NULL;
     }
     struct depths *d = xcalloc(1, sizeof *d);

@@ -30,7 +30,7 @@ void keyspace_refuse(struct lane *l, const char *why)
             "%s: %s; use another Redis or database, or run `collector --reset`, "
             "which deletes this instrument's keys",
             l->feed.ins.name, why);
-    service_fail(l->app->service, "keyspace_refused", text);
+    lane_break(l, "keyspace_refused", text);
 }
 
 static bool is_error(struct app *a, const struct redisReply *r)
@@ -206,8 +206,13 @@ static void loaded(struct lane *l)
         declare_lost(l);
     }
     l->loaded = true;
+    keyspace_loaded(a);
+}
+
+void keyspace_loaded(struct app *a)
+{
     for (size_t i = 0; i < a->n; i++) {
-        if (!a->lane[i].loaded) {
+        if (!a->lane[i].loaded && a->lane[i].state != LANE_BROKEN) {
             return;
         }
     }
@@ -295,6 +300,9 @@ void keyspace_load(struct app *a)
 {
     for (size_t i = 0; i < a->n; i++) {
         struct lane *l = &a->lane[i];
+        if (l->state == LANE_BROKEN) {
+            continue;
+        }
         l->loading = 3;
         if (!l->seeded) {
             idset_clear(&l->claims);
@@ -416,6 +424,12 @@ static void on_written(struct redis *r, const struct redisReply *reply, void *ar
     log_ev(LOG_INFO, "lane_open", F_STR("sym", l->feed.ins.name),
            F_BOOL("simulated", l->app->simulated), F_STR("tick", l->feed.ins.tick_size),
            F_INT("tip_id", l->has_tip ? l->tip_id : -1));
+    for (int kind = 0; kind < STREAM_KINDS; kind++) {
+        const struct stream_ops *ops = l->app->ops[kind];
+        if (ops != NULL && ops->on_writable != NULL) {
+            ops->on_writable(l);
+        }
+    }
     writer_pump(l->app);
 }
 
@@ -464,7 +478,7 @@ static void write_instrument(struct lane *l)
 void keyspace_open(struct lane *l)
 {
     struct app *a = l->app;
-    if (!l->loaded || !redis_is_up(a->redis)) {
+    if (!l->loaded || l->state == LANE_BROKEN || !redis_is_up(a->redis)) {
         return;
     }
     take_units(l);

@@ -70,9 +70,13 @@ void links_relieve(struct links *s);
 // starts it with a snapshot).
 void links_resubscribe(struct links *s, struct lane *l, enum stream_kind kind);
 
+// The frames of a lane are not taken for a while / are taken again.
+void links_lane_rests(struct links *s, struct lane *l, bool rests);
+
 struct links_stats {
     size_t links, open;
-    uint64_t connects, reconnects, rotations;
+    uint64_t connects, reconnects;
+    uint64_t rotations, rotations_forced; // hand-overs; those of them that were not proven whole
 };
 void links_stats(const struct links *s, struct links_stats *out);
 

@@ -106,7 +106,8 @@ void open_interest_kick(struct open_interest *o)
 struct open_interest *open_interest_new(struct app *a)
 {
     const struct config *c = a->cfg;
-    if (!c->mark || c->open_interest_s == 0 || c->reset) {
+    if (!c->mark || c->open_interest_s == 0 || c->reset ||
+        a->connector->transport == TRANSPORT_LINES) {
         return NULL;
     }
     struct open_interest *o = xcalloc(1, sizeof *o);

@@ -50,7 +50,8 @@ static bool emit(void *arg, const struct history *h)
 
 static bool is_open(const struct lane *l)
 {
-    return l->outbox.open && l->feed.has_units && outbox_has_room(&l->outbox, ANSWER_ROOM);
+    return l->state == LANE_RUNS && l->outbox.open && l->feed.has_units &&
+           outbox_has_room(&l->outbox, ANSWER_ROOM);
 }
 
 static void done(struct repairer *p)
@@ -177,7 +178,7 @@ static void on_timer(void *arg)
 struct repairer *repairer_new(struct app *a)
 {
     const struct config *c = a->cfg;
-    if (!c->repair || c->reset) {
+    if (!c->repair || c->reset || a->connector->transport == TRANSPORT_LINES) {
         return NULL;
     }
     if (c->single_fills) {

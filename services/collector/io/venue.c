@@ -42,7 +42,7 @@ static void go_on(struct venue_rest *v)
     }
 }
 
-static bool read_lane(struct lane *l, const struct http_reply *r, struct exinfo *info)
+static void read_lane(struct lane *l, const struct http_reply *r, struct exinfo *info)
 {
     struct instrument ins = l->feed.ins;
     struct err e = {0};
@@ -51,17 +51,16 @@ static bool read_lane(struct lane *l, const struct http_reply *r, struct exinfo 
         l->described = true;
         str_copy(l->raw, sizeof l->raw, info->raw);
         feed_set_units(&l->feed, &ins);
-        return true;
+        return;
     }
     if (rc == 0) {
         char why[120];
         str_fmt(why, sizeof why, "%s is not a symbol of this venue", l->feed.ins.name);
-        service_fail(l->app->service, "symbol_unknown", why);
-        return false;
+        lane_break(l, "symbol_unknown", why);
+        return;
     }
     log_ev(LOG_WARN, "exchange_info_unusable", F_STR("sym", l->feed.ins.name),
            F_STR("why", e.text));
-    return true;
 }
 
 static void on_info(void *arg, const struct http_reply *r)
@@ -92,9 +91,7 @@ static void on_info(void *arg, const struct http_reply *r)
     budget_set_limit(a->budget, exinfo_weight_limit(r->body, r->n));
     struct exinfo *info = xcalloc(1, sizeof *info);
     for (size_t i = 0; i < a->n; i++) {
-        if (!read_lane(&a->lane[i], r, info)) {
-            break;
-        }
+        read_lane(&a->lane[i], r, info);
     }
     free(info);
     v->info_done = true;

@@ -123,7 +123,8 @@ static void pump_lane(struct app *a, struct lane *l, int64_t mono_ms)
 static bool can_send(const struct app *a)
 {
     for (size_t i = 0; i < a->n; i++) {
-        if (a->lane[i].outbox.open && a->lane[i].outbox.batches < 2) {
+        const struct lane *l = &a->lane[i];
+        if (l->outbox.open && l->outbox.batches < 2 && l->state != LANE_BROKEN) {
             return true;
         }
     }
@@ -136,14 +137,16 @@ void writer_pump(struct app *a)
     if (can_send(a) && redis_is_up(a->redis)) {
         a->pumped_mono_ms = loop_mono_ms(a->loop);
         for (size_t i = 0; i < a->n; i++) {
-            pump_lane(a, &a->lane[i], a->pumped_mono_ms);
+            if (a->lane[i].state != LANE_BROKEN) {
+                pump_lane(a, &a->lane[i], a->pumped_mono_ms);
+            }
         }
     }
     if (!a->draining) {
         return;
     }
     for (size_t i = 0; i < a->n; i++) {
-        pending += outbox_pending(&a->lane[i].outbox);
+        pending += a->lane[i].state != LANE_BROKEN ? outbox_pending(&a->lane[i].outbox) : 0;
     }
     pending += derivs_pending(a->derivs) + depths_pending(a->books);
     if (pending == 0) {

@@ -2,7 +2,7 @@
 
 #include <criterion/criterion.h>
 
-static bool wants(const struct silence *a, int attempts, int64_t now)
+static enum silence_verdict wants(const struct silence *a, int attempts, int64_t now)
 {
     const struct silence *const all[] = {a};
     return silence_wants_reconnect(all, 1, attempts, now);
