@@ -28,6 +28,14 @@ static const struct opt rows[] = {
      .text = "Symbol of recordings whose rows and file name tell none."},
     {"SIM_SYMBOLS", "--symbols", OPT_LIST, FIELD(C, symbols), .def = "BTCUSDT",
      .text = "Symbols of the generated market."},
+    {"SIM_BYBIT_SYMBOLS", "--bybit-symbols", OPT_LIST, FIELD(C, bybit_symbols),
+     .text = "Symbols of the generated market as Bybit shows it; empty: those of SIM_SYMBOLS."},
+    {"SIM_BYBIT_IDLE_MS", "--bybit-idle", OPT_INT, FIELD(C, bybit_idle_ms), 100, 86400000, "600000",
+     "ms", .text = "A Bybit client that sends nothing, not even a ping, is cut."},
+    {"SIM_BYBIT_RATE_LIMIT", "--bybit-rate-limit", OPT_INT, FIELD(C, bybit_rate_limit), 1,
+     1000000000, "600", .text = "Bybit REST requests in 5 seconds; beyond it 403 and a ban."},
+    {"SIM_BYBIT_BAN_MS", "--bybit-ban", OPT_INT, FIELD(C, bybit_ban_ms), 0, 86400000, "600000",
+     "ms", .text = "How long Bybit's 403 lasts."},
     {"SIM_SEED", "--seed", OPT_INT, FIELD(C, seed), 0, INT64_MAX, "1",
      .text = "The generated market is a function of the seed and the day."},
     {"SIM_RATE", "--rate", OPT_MILLI, FIELD(C, rate_milli), 10, 10000, "1",
@@ -67,8 +75,8 @@ static const struct opt rows[] = {
 
 const struct opt_table config_table = {
     .program = "exchange-sim",
-    .summary = "A venue on loopback: speaks the Binance USD-M protocol from recordings or a "
-               "generated market.",
+    .summary = "A venue on loopback: speaks the Binance USD-M and Bybit v5 linear protocols from "
+               "recordings or a generated market.",
     .rows = rows,
     .n = sizeof rows / sizeof rows[0],
 };

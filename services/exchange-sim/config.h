@@ -13,8 +13,10 @@ struct config {
     int64_t port, control_port;
     char replay[8192]; // files, comma separated; "" = generate
     bool generate;
-    char symbol[32];   // for recordings whose rows and names tell none
-    char symbols[512]; // of the generated market
+    char symbol[32];         // for recordings whose rows and names tell none
+    char symbols[512];       // of the generated market
+    char bybit_symbols[512]; // of them or more: what Bybit's part shows; "" = the same
+    int64_t bybit_idle_ms, bybit_rate_limit, bybit_ban_ms;
     int64_t seed, rate_milli;
     char from[40];
     char speed[40];

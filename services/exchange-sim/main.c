@@ -7,6 +7,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/log.h"
+#include "common/base/str.h"
 #include "common/base/version.h"
 #include "services/exchange-sim/config.h"
 #include "services/exchange-sim/core/gen.h"
@@ -55,6 +56,31 @@ static void set_up_replay(struct sim *s, const struct config *c, int64_t wall_ms
     s->clock_offset_ms = (real_time ? base : base + span) - wall_ms;
 }
 
+static bool in_list(const char *list, const char *symbol)
+{
+    size_t n = strlen(symbol);
+    for (const char *p = list; *p != '\0'; p += strcspn(p, ","), p += *p == ',') {
+        if (strcspn(p, ",") == n && memcmp(p, symbol, n) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Those of both venues, each once.
+static void all_symbols(const struct config *c, char *out, size_t size)
+{
+    str_copy(out, size, c->symbols);
+    for (const char *p = c->bybit_symbols; *p != '\0'; p += strcspn(p, ","), p += *p == ',') {
+        char one[SIM_SYMBOL_TEXT];
+        str_copyn(one, sizeof one, p, strcspn(p, ","));
+        if (!in_list(out, one)) {
+            size_t n = strlen(out);
+            str_fmt(out + n, size - n, ",%s", one);
+        }
+    }
+}
+
 static int make_market(struct sim *s, struct config *c, struct err *e)
 {
     int64_t wall_ms = sim_wall_ms(s);
@@ -75,11 +101,19 @@ static int make_market(struct sim *s, struct config *c, struct err *e)
     if (c->from_ms < 0) {
         c->from_ms = day_start_ms(wall_ms) - 3600000;
     }
-    struct gen *g = gen_new((uint64_t)c->seed, c->symbols, c->rate_milli, c->from_ms, e);
+    char symbols[sizeof c->symbols + sizeof c->bybit_symbols];
+    all_symbols(c, symbols, sizeof symbols);
+    struct gen *g = gen_new((uint64_t)c->seed, symbols, c->rate_milli, c->from_ms, e);
     if (g == NULL) {
         return ERR_RANGE;
     }
     s->market = gen_market(g);
+    for (int i = 0; i < s->market->lanes && c->bybit_symbols[0] != '\0'; i++) {
+        struct lane *l = &s->market->lane[i];
+        bool binance = in_list(c->symbols, l->symbol);
+        bool bybit = in_list(c->bybit_symbols, l->symbol);
+        l->venue = binance && bybit ? VENUE_ANY : binance ? VENUE_BINANCE : VENUE_BYBIT;
+    }
     return 0;
 }
 

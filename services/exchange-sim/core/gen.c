@@ -168,6 +168,7 @@ struct gen *gen_new(uint64_t seed, const char *symbols, int64_t rate_milli, int6
 {
     struct gen *g = xcalloc(1, sizeof *g);
     g->market.ops = &ops;
+    g->market.seed = seed;
     g->market.has_trades = true;
     g->per_day = GEN_TRADES_PER_DAY * rate_milli / 1000;
     if (rate_milli < 10 || rate_milli > GEN_MAX_RATE_MILLI || from_ms < MS_PER_DAY) {

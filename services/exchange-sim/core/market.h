@@ -82,6 +82,7 @@ struct market_ops {
 };
 struct market { // embedded first in both kinds
     const struct market_ops *ops;
+    uint64_t seed; // of a generated market
     // Generated: moves of the book are at least this far apart in market time (a feed that catches
     // up with a day does not show every one of them); 0 = every one.
     int64_t book_step_ms;

@@ -9,6 +9,10 @@
 struct route_path route_parse(const char *path)
 {
     struct route_path r = {ROUTE_RETIRED, false, ""};
+    if (strcmp(path, "/v5/public/linear") == 0) {
+        r.route = ROUTE_BYBIT;
+        return r;
+    }
     if (str_starts(path, "/market/")) {
         r.route = ROUTE_MARKET;
         path += strlen("/market");

@@ -12,7 +12,14 @@
 
 #define STREAM_TEXT 64 // a longer stream name is accepted nowhere
 
-enum route { ROUTE_NONE, ROUTE_MARKET, ROUTE_PUBLIC, ROUTE_RETIRED, ROUTE_LAST = ROUTE_RETIRED };
+enum route {
+    ROUTE_NONE,
+    ROUTE_MARKET,
+    ROUTE_PUBLIC,
+    ROUTE_RETIRED,
+    ROUTE_BYBIT,
+    ROUTE_LAST = ROUTE_BYBIT
+};
 
 #define WIRE_SILENT (-1)
 #define WIRE_ALL_LANES MARKET_MAX_LANES // a stream of all symbols, as !forceOrder@arr

@@ -24,7 +24,7 @@ struct client {
     struct subs subs;
     struct buf out, in;
     struct rate_rule rate;
-    int64_t opened_ms, pinged_ms, ponged_ms, moved_ms; // monotonic
+    int64_t opened_ms, pinged_ms, ponged_ms, moved_ms, heard_ms; // monotonic
     int64_t id;
     int64_t half_open_until_ms; // nothing is sent and nothing read before; 0 = none
     bool want_ping, closing;
@@ -46,7 +46,7 @@ struct client *client_new(struct sim *s, struct lws *wsi, const struct wire *wir
     buf_init(&c->out, (size_t)s->cfg->client_buffer_bytes);
     buf_init(&c->in, MAX_RECEIVED);
     c->rate = (struct rate_rule){.max = 10, .window_ms = 1000};
-    c->opened_ms = c->pinged_ms = c->ponged_ms = c->moved_ms = mono_ms();
+    c->opened_ms = c->pinged_ms = c->ponged_ms = c->moved_ms = c->heard_ms = mono_ms();
     c->next = s->clients;
     if (c->next != NULL) {
         c->next->prev = c;
@@ -351,6 +351,26 @@ static void request(struct client *c, const char *p, size_t n)
     json_decref(root);
 }
 
+int64_t client_id(const struct client *c)
+{
+    return c->id;
+}
+
+void client_send(struct client *c, const char *text, size_t n)
+{
+    queue(c, "", 0, text, n, "");
+}
+
+struct subs *client_subs(struct client *c)
+{
+    return &c->subs;
+}
+
+void client_subs_changed(struct client *c)
+{
+    recount(c->sim);
+}
+
 bool client_receive(struct client *c, const char *p, size_t n, bool final)
 {
     buf_add(&c->in, p, n);
@@ -359,6 +379,12 @@ bool client_receive(struct client *c, const char *p, size_t n, bool final)
         return false;
     }
     if (!final) {
+        return true;
+    }
+    c->heard_ms = mono_ms();
+    if (c->subs.wire == &wire_bybit) {
+        bybit_request(c->sim, c, buf_ptr(&c->in), buf_len(&c->in));
+        buf_clear(&c->in);
         return true;
     }
     if (!rate_rule_ok(&c->rate, mono_ms())) {
@@ -414,6 +440,7 @@ void clients_list(const struct sim *s, struct jw *w)
     for (const struct client *c = s->clients; c != NULL; c = c->next) {
         jw_obj(w);
         jw_kint(w, "id", c->id);
+        jw_kstr(w, "venue", c->subs.wire == &wire_bybit ? "bybit" : "binance");
         jw_kint(w, "age_ms", mono_ms() - c->opened_ms);
         jw_kint(w, "queued_bytes", (int64_t)buf_len(&c->out));
         jw_kbool(w, "half_open", c->half_open_until_ms > 0);
@@ -429,7 +456,12 @@ void clients_tick(struct sim *s)
         if (c->closing || half_open(c, now)) {
             continue;
         }
-        if (now - c->opened_ms >= s->cfg->max_age_ms) {
+        if (c->subs.wire == &wire_bybit) {
+            if (now - c->heard_ms >= s->cfg->bybit_idle_ms) {
+                log_ev(LOG_INFO, "client_without_heartbeat", F_INT("after_ms", now - c->heard_ms));
+                close_with(c, 1000);
+            }
+        } else if (now - c->opened_ms >= s->cfg->max_age_ms) {
             close_with(c, 1008); // the venue's 24 hours are over
         } else if (c->ponged_ms < c->pinged_ms && now - c->pinged_ms >= s->cfg->pong_timeout_ms) {
             log_ev(LOG_INFO, "client_without_pong", F_INT("after_ms", now - c->pinged_ms));

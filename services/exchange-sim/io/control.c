@@ -121,6 +121,10 @@ static int status(struct sim *s, struct buf *body)
 static int truth(struct sim *s, rest_param_fn param, void *arg, struct buf *body,
                  const char **content_type)
 {
+    const char *venue = param(arg, "venue");
+    if (venue != NULL && str_ieq(venue, "bybit")) {
+        return bybit_truth(s, param, arg, body, content_type);
+    }
     if (param(arg, "symbol") == NULL) {
         struct jw w;
         jw_init(&w, body);
@@ -240,6 +244,9 @@ int control_answer(struct sim *s, const char *path, rest_param_fn param, void *a
     if (strcmp(path, "/start") == 0) {
         sim_start_market(s);
         return control_reply(body, 200, "started");
+    }
+    if (str_starts(path, "/bybit/")) {
+        return bybit_order(s, path, param, arg, body);
     }
     int fault = control_fault(s, path, param, arg, body);
     if (fault != 0) {

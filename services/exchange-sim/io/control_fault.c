@@ -151,6 +151,7 @@ void control_fault_status(const struct sim *s, struct jw *w)
     const struct http_faults *f = &s->http_faults;
     jw_kint(w, "weight_used_max", s->weight_used_max);
     jw_kint(w, "weight_limit", s->cfg->weight_limit);
+    jw_kint(w, "bybit_requests_max", s->bybit.requests_max);
     jw_kint(w, "over_limit", s->over_limit);
     jw_kint(w, "http_faults_hit", f->hit);
     jw_kint(w, "http_faults_waiting", (int64_t)f->n);

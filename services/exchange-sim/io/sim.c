@@ -77,7 +77,7 @@ static void deliver(struct sim *s, const struct sim_event *e)
 
 static void wires_open(struct sim *s)
 {
-    static const struct wire *const all[SIM_WIRES] = {&wire_binance};
+    static const struct wire *const all[SIM_WIRES] = {&wire_binance, &wire_bybit};
     for (int i = 0; i < SIM_WIRES && all[i] != NULL; i++) {
         s->wires[i].wire = all[i];
         s->wires[i].state = all[i]->state_new();

@@ -18,6 +18,7 @@
 #include "services/exchange-sim/core/route.h"
 #include "services/exchange-sim/core/tape.h"
 #include "services/exchange-sim/core/wire.h"
+#include "services/exchange-sim/core/wire_bybit.h"
 
 struct client;
 
@@ -43,8 +44,13 @@ struct sim {
     bool finished; // the recording has been served to its end
     bool held;     // paused because nobody is subscribed (--hold-when-idle)
     struct weight weight;
-    int64_t weight_used_max; // most that any minute was asked for
-    int64_t over_limit;      // requests beyond it
+    int64_t weight_used_max;                     // most that any minute was asked for
+    int64_t over_limit;                          // requests beyond it
+    struct {                                     // orders and accounts of Bybit's part
+        int64_t missing_pongs, subscribe_errors; // so many are still to come
+        int64_t recent_limit;                    // rows of recent-trade; 0 = as asked
+        int64_t window, requests, requests_max;  // of 5 s
+    } bybit;
 
     struct lws_context *ctx;
     struct lws_vhost *venue, *control;
@@ -103,6 +109,19 @@ int64_t clients_half_open(struct sim *s, int64_t id, int64_t ms);
 struct jw;
 void clients_list(const struct sim *s, struct jw *w); // an array for /status
 int64_t clients_reading_trades(const struct sim *s);  // of these: something of trades
+
+int64_t client_id(const struct client *c);
+void client_send(struct client *c, const char *text, size_t n);
+struct subs *client_subs(struct client *c);
+void client_subs_changed(struct client *c);
+
+// ---- bybit.c ------------------------------------------------------------------------------------
+void bybit_request(struct sim *s, struct client *c, const char *p, size_t n);
+int bybit_rest(struct sim *s, const char *path, rest_param_fn param, void *arg, struct buf *out);
+// /bybit/..., and /truth?venue=bybit of the control port.
+int bybit_order(struct sim *s, const char *path, rest_param_fn param, void *arg, struct buf *body);
+int bybit_truth(struct sim *s, rest_param_fn param, void *arg, struct buf *body,
+                const char **content_type);
 
 // ---- venue.c, control.c: the two ports
 // ------------------------------------------------------------

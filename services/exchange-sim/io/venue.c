@@ -154,7 +154,8 @@ static int venue_request(struct sim *s, struct session *x, const char *path, str
     if (f.kind == HTTP_FAULT_WRONG) {
         wrong_answer(s, path, &x->body);
     } else {
-        status = venue_answer(s, x, path, q, is_get);
+        status = http_fault_venue(path) == VENUE_BYBIT ? bybit_rest(s, path, param, q, &x->body)
+                                                       : venue_answer(s, x, path, q, is_get);
     }
     if (f.kind != HTTP_FAULT_NONE) {
         x->fault = xmalloc(sizeof f);
@@ -320,7 +321,8 @@ static bool on_established(struct sim *s, struct lws *wsi, struct session *x)
             break;
         }
     }
-    x->client = client_new(s, wsi, &wire_binance, r.route, r.combined);
+    x->client = client_new(s, wsi, r.route == ROUTE_BYBIT ? &wire_bybit : &wire_binance, r.route,
+                           r.combined);
     log_ev(LOG_INFO, "client_connected", F_STR("path", path), F_STR("streams", streams),
            F_BOOL("retired_root", r.route == ROUTE_RETIRED));
     if (!client_subscribe_list(x->client, streams)) {
