@@ -1,0 +1,254 @@
+"""exchange-sim's Bybit v5 linear part, judged with the standard library alone: operations, topics,
+REST, faults. What a client sees is compared with what the venue says it released."""
+
+import contextlib
+import json
+import re
+import time
+import unittest
+
+import stack
+from wsclient import Closed, WsClient
+
+PATH = "/v5/public/linear"
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
+
+
+@contextlib.contextmanager
+def venue(*args):
+    with stack.Stack(label="bybit") as s:
+        s.sim("--generate", "--rate", "5", *args)
+        yield s
+        s.stop_all()
+
+
+def get(s, path):
+    status, headers, body = stack.http(f"http://127.0.0.1:{s.port}{path}")
+    assert headers["X-Simulated"] == "true"
+    return status, json.loads(body)
+
+
+def truth(s, symbol="BTCUSDT"):
+    url = f"http://127.0.0.1:{s.control_port}/truth?venue=bybit&symbol={symbol}"
+    return [line.split(",") for line in stack.http(url)[2].split()]
+
+
+def ask(ws, op, *topics, req_id="7"):
+    """Sends an operation; its answer, and what came before it."""
+    ws.send_json({"req_id": req_id, "op": op, "args": list(topics)})
+    seen = ws.until(lambda m: m.get("op") == op)
+    return seen[-1], seen[:-1]
+
+
+def trade_row(t):
+    flags = " ".join(w for w, on in (("block", t["BT"]), ("rpi", t["RPI"])) if on)
+    return [str(t["T"]), t["i"], t["p"], t["v"], t["S"], str(t["seq"]), flags]
+
+
+class Book:
+    """A book kept as the venue's documentation says."""
+
+    def __init__(self):
+        self.sides, self.u, self.seq = {"b": {}, "a": {}}, None, 0
+
+    def apply(self, m):
+        d = m["data"]
+        if m["type"] == "snapshot":
+            self.sides = {"b": {}, "a": {}}
+        else:
+            assert d["u"] == self.u + 1, f"u {self.u} -> {d['u']}"
+        assert d["seq"] >= self.seq or d["u"] == 1
+        self.u, self.seq = d["u"], d["seq"]
+        for side in "ba":
+            for price, qty in d[side]:
+                if float(qty) == 0:
+                    self.sides[side].pop(price, None)
+                else:
+                    self.sides[side][price] = qty
+        assert self.best("b") < self.best("a"), "crossed"
+
+    def best(self, side):
+        return (max if side == "b" else min)(float(p) for p in self.sides[side])
+
+    def levels(self, side):
+        return sorted(self.sides[side].items(), key=lambda l: float(l[0]), reverse=side == "b")
+
+
+class Bybit(unittest.TestCase):
+    def test_operations(self):
+        with venue() as s:
+            ws = WsClient(s.port, PATH)
+            self.assertEqual(ws.headers["x-simulated"], "true")
+            answer, _ = ask(ws, "subscribe", "publicTrade.BTCUSDT")
+            self.assertEqual(set(answer), {"success", "ret_msg", "conn_id", "req_id", "op"})
+            self.assertEqual((answer["success"], answer["ret_msg"], answer["req_id"]), (True, "", "7"))
+            answer, _ = ask(ws, "ping")
+            self.assertEqual((answer["success"], answer["ret_msg"]), (True, "pong"))
+            for topic, why in (
+                ("liquidations:BTCUSDT", "handler not found,topic:liquidations:BTCUSDT"),
+                ("publicTrade.NOSUCH", "handler not found"),
+                ("orderbook.7.BTCUSDT", "handler not found"),
+                ("orderbook.500.BTCUSDT", "handler not found"),
+                ("publicTrade.BTCUSDT", "already subscribed"),
+            ):
+                answer, _ = ask(ws, "subscribe", topic)
+                self.assertFalse(answer["success"])
+                self.assertIn(why, answer["ret_msg"])
+            ws.until(lambda m: m.get("topic") == "publicTrade.BTCUSDT")
+            answer, _ = ask(ws, "unsubscribe", "publicTrade.BTCUSDT")
+            self.assertTrue(answer["success"])
+            self.assertTrue(ws.silent(0.7))
+            ws.send("no json")
+            self.assertFalse(ws.json()["success"])
+            ws.send(b"hallo", 9)  # a ping frame
+            self.assertEqual(ws.frame(), (10, b"hallo"))
+            s.fault("bybit/subscribe_error", n=1)
+            self.assertFalse(ask(ws, "subscribe", "publicTrade.BTCUSDT")[0]["success"])
+            self.assertTrue(ask(ws, "subscribe", "publicTrade.BTCUSDT")[0]["success"])
+            s.fault("bybit/missing_pong", n=1)
+            ws.send_json({"op": "ping"})
+            with self.assertRaises(AssertionError):
+                ws.until(lambda m: m.get("op") == "ping", 0.6)
+            ask(ws, "ping")
+
+    def test_silent_clients_are_cut(self):
+        with venue("--bybit-idle", "900") as s:
+            ws, other = WsClient(s.port, PATH), WsClient(s.port, PATH)
+            begin = time.monotonic()
+            for _ in range(3):
+                time.sleep(0.5)
+                ask(ws, "ping")
+            with self.assertRaises(Closed):
+                other.text()
+            self.assertGreater(time.monotonic() - begin, 0.8)
+            ask(ws, "ping")
+
+    def test_trades_are_those_of_rest_and_truth(self):
+        with venue("--symbols", "BTCUSDT,ETHUSDT", "--bybit-symbols", "BTCUSDT,XRPUSDT") as s:
+            ws = WsClient(s.port, PATH)
+            self.assertFalse(ask(ws, "subscribe", "publicTrade.ETHUSDT")[0]["success"])
+            ask(ws, "subscribe", "publicTrade.BTCUSDT", "publicTrade.XRPUSDT")
+            end, frames = time.monotonic() + 3, []
+            while time.monotonic() < end:
+                frames.append(ws.json())
+            got = {"BTCUSDT": [], "XRPUSDT": []}
+            for f in frames:
+                self.assertEqual((list(f), f["type"]), (["topic", "type", "ts", "data"], "snapshot"))
+                self.assertLessEqual(len(f["data"]), 1024)
+                self.assertEqual(len({(t["T"], t["S"], t["s"]) for t in f["data"]}), 1)
+                for t in f["data"]:
+                    self.assertEqual(list(t), ["T", "s", "S", "v", "p", "L", "i", "BT", "RPI", "seq"])
+                    self.assertRegex(t["i"], UUID)
+                    self.assertIn(t["L"], ("PlusTick", "ZeroPlusTick", "MinusTick", "ZeroMinusTick"))
+                    self.assertGreaterEqual(f["ts"], t["T"])
+                    got[t["s"]].append(trade_row(t))
+            for symbol, rows in got.items():
+                self.assertGreater(len(rows), 30)
+                released = truth(s, symbol)
+                start = [r[1] for r in released].index(rows[0][1])
+                self.assertEqual(released[start:start + len(rows)], rows)
+                self.assertEqual(len({r[1] for r in released}), len(released))
+                seqs = [int(r[5]) for r in rows]
+                self.assertEqual(seqs, sorted(seqs))
+                self.assertGreater(len(set(seqs)), len(seqs) // 4)
+                _, body = get(s, f"/v5/market/recent-trade?category=linear&symbol={symbol}&limit=1000")
+                self.assertEqual((body["retCode"], body["result"]["category"]), (0, "linear"))
+                rest = body["result"]["list"]
+                self.assertEqual(len(rest), 1000)
+                self.assertEqual(rest, sorted(rest, key=lambda r: -int(r["time"])))
+                by_id = {r["execId"]: r for r in rest}
+                for r in rows[-100:]:
+                    row = by_id[r[1]]
+                    self.assertEqual([row[k] for k in ("time", "execId", "price", "size", "side", "seq")], r[:6])
+            s.fault("bybit/recent_limit", n=7)
+            _, body = get(s, "/v5/market/recent-trade?category=linear&symbol=BTCUSDT&limit=1000")
+            self.assertEqual(len(body["result"]["list"]), 7)
+
+    def test_marks_of_block_and_rpi_come_now_and_then(self):
+        with venue("--speed", "max", "--from", "2026-01-05T12:00:00Z", "--hold-when-idle") as s:
+            ws = WsClient(s.port, PATH)
+            ask(ws, "subscribe", "publicTrade.BTCUSDT")
+            trades, sizes = [], []
+            while len(trades) < 30000:
+                m = ws.json()
+                sizes.append(len(m["data"]))
+                trades += m["data"]
+            self.assertGreater(max(sizes), 3)
+            blocks = sum(t["BT"] for t in trades)
+            rpi = sum(t["RPI"] for t in trades)
+            self.assertTrue(2 <= blocks <= 60, blocks)
+            self.assertTrue(200 <= rpi <= 1000, rpi)
+            split = sum(1 for a, b in zip(trades, trades[1:]) if a["T"] == b["T"])
+            self.assertGreater(split, sum(sizes) - len(sizes))  # some moments take several frames
+
+    def test_the_same_market_after_a_restart(self):
+        rows = []
+        for _ in range(2):
+            with venue("--from", "2026-01-05T12:00:00Z", "--seed", "5") as s:
+                ws = WsClient(s.port, PATH)
+                ask(ws, "subscribe", "publicTrade.BTCUSDT")
+                ws.until(lambda m: "topic" in m)
+                rows.append(truth(s)[:3])
+        self.assertEqual(rows[0], rows[1])
+
+    def test_rest(self):
+        with venue("--symbols", "BTCUSDT,ETHUSDT,SOLUSDT") as s:
+            status, body = get(s, "/v5/market/time")
+            self.assertEqual((status, body["retCode"], body["retMsg"]), (200, 0, "OK"))
+            self.assertLess(abs(int(body["result"]["timeSecond"]) - time.time()), 2)
+            self.assertEqual(set(body), {"retCode", "retMsg", "result", "retExtInfo", "time"})
+            _, body = get(s, "/v5/market/instruments-info?category=linear&limit=2")
+            first = body["result"]
+            _, body = get(s, "/v5/market/instruments-info?category=linear&limit=2&cursor=" + first["nextPageCursor"])
+            rows = first["list"] + body["result"]["list"]
+            self.assertEqual([r["symbol"] for r in rows], ["BTCUSDT", "ETHUSDT", "SOLUSDT"])
+            self.assertEqual(body["result"]["nextPageCursor"], "")
+            self.assertEqual(rows[0]["priceFilter"]["tickSize"], "0.10")
+            self.assertEqual(rows[0]["lotSizeFilter"]["qtyStep"], "0.001")
+            for path in (
+                "recent-trade?category=linear&symbol=NOSUCH",
+                "recent-trade?category=spot&symbol=BTCUSDT",
+                "recent-trade?symbol=BTCUSDT",
+                "instruments-info?category=linear&limit=0",
+                "orderbook?category=linear&symbol=BTCUSDT&limit=x",
+            ):
+                status, body = get(s, "/v5/market/" + path)
+                self.assertEqual((status, body["retCode"]), (200, 10001), path)
+            self.assertEqual(stack.http(f"http://127.0.0.1:{s.port}/v5/market/nothing")[0], 404)
+            _, body = get(s, "/v5/market/tickers?category=linear&symbol=BTCUSDT")
+            self.assertEqual(body["result"]["list"][0]["symbol"], "BTCUSDT")
+
+    def test_too_many_requests_are_a_ban(self):
+        with venue("--bybit-rate-limit", "20", "--bybit-ban", "1200") as s:
+            codes = [stack.http(f"http://127.0.0.1:{s.port}/v5/market/time")[0] for _ in range(45)]
+            self.assertEqual(codes[:20], [200] * 20)
+            self.assertEqual(codes[-1], 403)
+            row = json.loads(stack.http(f"http://127.0.0.1:{s.control_port}/status")[2])
+            self.assertEqual((row["over_limit"], row["bans"]), (1, 1))
+            self.assertGreaterEqual(row["requests_during_ban"], 1)
+            stack.wait_for(lambda: get(s, "/v5/market/time")[0] == 200, 10, "the ban ends", 0.2)
+
+    def test_lost_doubled_and_turned_frames(self):
+        with venue() as s:
+            ws = WsClient(s.port, PATH)
+            ask(ws, "subscribe", "publicTrade.BTCUSDT")
+            first = ws.json()
+            s.fault("skip", n=3)
+            s.fault("duplicate", n=2)
+            end, ids = time.monotonic() + 2, [t["i"] for t in first["data"]]
+            while time.monotonic() < end:
+                ids += [t["i"] for t in ws.json().get("data", [])]
+            self.assertLess(len(set(ids)), len(ids))
+            released = [r[1] for r in truth(s)]
+            at = released.index(ids[0])
+            missed = set(released[at:released.index(ids[-1])]) - set(ids)
+            self.assertGreaterEqual(len(missed), 3)
+            s.fault("reorder", n=4)
+            end, times = time.monotonic() + 2, []
+            while time.monotonic() < end:
+                times += [t["T"] for t in ws.json().get("data", [])]
+            self.assertNotEqual(times, sorted(times))
+
+
+if __name__ == "__main__":
+    unittest.main()
