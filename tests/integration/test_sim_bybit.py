@@ -191,6 +191,91 @@ class Bybit(unittest.TestCase):
                 rows.append(truth(s)[:3])
         self.assertEqual(rows[0], rows[1])
 
+    def test_books_chain_and_equal_the_truth(self):
+        with venue() as s:
+            ws = WsClient(s.port, PATH)
+            depths = (1, 50, 200, 1000)
+            books = {f"orderbook.{d}.BTCUSDT": Book() for d in depths}
+            ask(ws, "subscribe", "publicTrade.BTCUSDT", *books)
+            end, kinds, last = time.monotonic() + 4, {}, {}  # level 1 is repeated after 3 s
+            trades = 0
+            while time.monotonic() < end:
+                m = ws.json()
+                if m["topic"] in books:
+                    self.assertGreaterEqual(m["ts"], m["cts"])
+                    self.assertGreaterEqual(m["cts"], last.get(m["topic"], 0))
+                    last[m["topic"]] = m["cts"]
+                    books[m["topic"]].apply(m)
+                    kinds.setdefault(m["topic"], []).append(m["type"])
+                else:
+                    trades += len(m["data"])
+            self.assertGreater(trades, 20)
+            for topic, book in books.items():
+                depth = int(topic.split(".")[1])
+                self.assertEqual(kinds[topic][0], "snapshot")
+                self.assertEqual(set(kinds[topic][1:]), {"snapshot"} if depth == 1 else {"delta"})
+                self.assertGreater(len(kinds[topic]), 1 if depth == 1 else 5)
+                self.assertEqual({len(book.sides[x]) for x in "ba"}, {depth})
+            # A second client's snapshot is the book that the first one has.
+            s.fault("pause")
+            while not ws.silent(0.3):
+                m = ws.json()
+                if m["topic"] in books:
+                    books[m["topic"]].apply(m)
+            other = WsClient(s.port, PATH)
+            ask(other, "subscribe", *books)
+            for _ in books:
+                m = other.json()
+                book = books[m["topic"]]
+                self.assertEqual((m["type"], m["data"]["u"]), ("snapshot", book.u))
+                for side in "ba":
+                    self.assertEqual([tuple(l) for l in m["data"][side]], book.levels(side))
+            s.fault("resume")
+            # On command: a new snapshot, the venue's restart, a delta that is lost.
+            topic, book = "orderbook.50.BTCUSDT", books["orderbook.50.BTCUSDT"]
+            s.fault("bybit/snapshot", symbol="BTCUSDT", depth=50)
+            for m in ws.until(lambda m: m["topic"] == topic and m["type"] == "snapshot"):
+                if m["topic"] == topic:
+                    book.apply(m)
+            s.fault("bybit/snapshot", symbol="BTCUSDT", depth=50, restart=1)
+            for m in ws.until(lambda m: m["topic"] == topic and m["data"]["u"] == 3):
+                if m["topic"] == topic:
+                    book.apply(m)
+            s.fault("skip", kind="depth", n=4)
+            ws.until(lambda m: m["topic"] == topic and m["data"]["u"] > 4)
+            ask(ws, "unsubscribe", topic)
+            ask(ws, "subscribe", topic)
+            self.assertEqual(ws.until(lambda m: m["topic"] == topic)[-1]["type"], "snapshot")
+            _, body = get(s, "/v5/market/orderbook?category=linear&symbol=BTCUSDT&limit=200")
+            result = body["result"]
+            self.assertEqual((len(result["b"]), len(result["a"]), result["s"]), (200, 200, "BTCUSDT"))
+            self.assertLess(float(result["b"][0][0]), float(result["a"][0][0]))
+
+    def test_tickers_and_liquidations(self):
+        with venue("--speed", "max", "--from", "2026-01-05T13:00:00Z", "--hold-when-idle") as s:
+            ws = WsClient(s.port, PATH)
+            ask(ws, "subscribe", "tickers.BTCUSDT", "allLiquidation.BTCUSDT")
+            seen = ws.until(lambda m: m["topic"].startswith("allLiquidation"), 20)
+            row = seen[-1]["data"][0]
+            self.assertEqual(list(row), ["T", "s", "S", "v", "p"])
+            self.assertIn(row["S"], ("Buy", "Sell"))
+            tickers = [m for m in seen if m["topic"] == "tickers.BTCUSDT"]
+            self.assertEqual(tickers[0]["type"], "snapshot")
+            self.assertEqual({m["type"] for m in tickers[1:]}, {"delta"})
+            whole = dict(tickers[0]["data"])
+            for m in tickers[1:]:
+                self.assertTrue(len(m["data"]) > 1, "a delta says what changed")
+                whole.update(m["data"])
+            for name in ("lastPrice", "markPrice", "indexPrice", "openInterest", "openInterestValue",
+                         "fundingRate", "nextFundingTime", "bid1Price", "ask1Price"):
+                float(whole[name])
+            self.assertLess(float(whole["bid1Price"]), float(whole["ask1Price"]))
+            _, body = get(s, "/v5/market/open-interest?category=linear&symbol=BTCUSDT&intervalTime=5min&limit=3")
+            rows = body["result"]["list"]
+            self.assertEqual(len(rows), 3)
+            self.assertEqual(int(rows[0]["timestamp"]) - int(rows[1]["timestamp"]), 300000)
+            float(rows[0]["openInterest"])
+
     def test_rest(self):
         with venue("--symbols", "BTCUSDT,ETHUSDT,SOLUSDT") as s:
             status, body = get(s, "/v5/market/time")

@@ -10,7 +10,6 @@
 
 #define TRADES_PER_FRAME 1024
 #define TICKER_MS 100
-#define LIQUIDATION_MS 500
 #define LEVEL_1_REPEAT_MS 3000
 
 static const struct {
@@ -37,7 +36,6 @@ struct lane_state {
     int64_t ticker_slot;
     bool ticker_known;
     struct bybit_ticker ticker;
-    int64_t liquidation_id, liquidation_slot;
 };
 
 struct state {
@@ -73,7 +71,6 @@ static struct lane_state *lane_state(struct state *st, int lane)
     if (st->lane[lane] == NULL) {
         struct lane_state *l = xcalloc(1, sizeof *l);
         buf_init(&l->trades, (size_t)TRADES_PER_FRAME * 400);
-        l->liquidation_id = -1;
         st->lane[lane] = l;
     }
     return st->lane[lane];
@@ -449,29 +446,24 @@ static void move_ticker(struct state *st, struct market *m, int lane, int64_t t_
     l->ticker = now;
 }
 
-static void move_liquidations(struct state *st, struct market *m, int lane, int64_t t_ms,
-                              const struct wire_out *out)
+static void liquidations(struct market *m, const struct sim_event *e, const struct wire_out *out)
 {
-    struct wire_key key = {lane, SIM_LIQUIDATION, BY_ONLY};
-    struct lane_state *l = lane_state(st, lane);
-    const struct lane *of = &m->lane[lane];
-    if (m->ops->liquidation == NULL || t_ms / LIQUIDATION_MS <= l->liquidation_slot) {
+    struct wire_key key = {e->lane, SIM_LIQUIDATION, BY_ONLY};
+    const struct lane *of = &m->lane[e->lane];
+    if (!out->wants(out->arg, key) || m->ops->liquidation == NULL || e->first_id > e->last_id) {
         return;
     }
-    l->liquidation_slot = t_ms / LIQUIDATION_MS;
     struct sim_liquidation q;
     size_t n = 0;
     buf_clear(out->scratch);
     buf_addf(out->scratch,
              "{\"topic\":\"allLiquidation.%s\",\"type\":\"snapshot\",\"ts\":%lld,\"data\":[",
-             of->symbol, (long long)t_ms);
-    bool first_look = l->liquidation_id < 0;
-    while (m->ops->liquidation(m, lane, l->liquidation_id, &q)) {
+             of->symbol, (long long)e->t_ms);
+    for (int64_t id = e->first_id; id <= e->last_id; id = q.id + 1) {
         char price[DEC_TEXT];
         char qty[DEC_TEXT];
-        l->liquidation_id = q.id;
-        if (first_look && t_ms - q.t_ms > 2 * LIQUIDATION_MS) {
-            continue; // of before this run
+        if (!m->ops->liquidation(m, e->lane, id - 1, &q) || q.id > e->last_id) {
+            break;
         }
         dec_format(price, q.bankruptcy_price, of->price_decimals, of->price_decimals);
         dec_format(qty, q.qty, of->qty_decimals, of->qty_decimals);
@@ -480,7 +472,7 @@ static void move_liquidations(struct state *st, struct market *m, int lane, int6
                  price);
     }
     buf_adds(out->scratch, "]}");
-    if (n > 0 && out->wants(out->arg, key)) {
+    if (n > 0) {
         out->frame(out->arg, key, buf_ptr(out->scratch), buf_len(out->scratch));
     }
 }
@@ -529,11 +521,13 @@ static void event(void *state, struct market *m, const struct sim_event *e,
     if (e->has_trade) {
         add_trade(st, m, &e->trade, out);
     }
-    for (int f = BY_BOOK_1; f < BY_BOOK_END; f++) {
+    for (int f = BY_BOOK_1; f < BY_BOOK_END && e->kind == SIM_DEPTH; f++) {
         move_book(st, m, (struct wire_key){e->lane, SIM_DEPTH, (uint8_t)f}, e->t_ms, out);
     }
+    if (e->kind == SIM_LIQUIDATION) {
+        liquidations(m, e, out);
+    }
     move_ticker(st, m, e->lane, e->t_ms, out);
-    move_liquidations(st, m, e->lane, e->t_ms, out);
 }
 
 const struct wire wire_bybit = {
