@@ -217,6 +217,10 @@ void open_interest_kick(struct open_interest *o); // about every second
 // ---- io/report.c ----
 void report_health(void *arg, struct jw *w);
 void report_ready(void *arg, char *why, size_t size);
+// Frames of the lane that were refused for this reason.
+uint64_t report_refused(const struct app *a, const struct lane *l, enum refusal why);
+
+// ---- io/report_metrics.c ----
 void report_metrics(void *arg, struct buf *out);
 
 #endif

@@ -177,6 +177,11 @@ void links_resubscribe(struct links *s, struct lane *l, enum stream_kind kind)
 
 static bool is_watched(const struct stream *st, const struct lane *l)
 {
+    // A local feed may bring trades alone.
+    if (l->app->connector->transport == TRANSPORT_LINES && st != &l->stream[STREAM_TRADES] &&
+        st->frames == 0) {
+        return false;
+    }
     return st->carried && st->silence.floor_ms > 0 && l->state == LANE_RUNS;
 }
 

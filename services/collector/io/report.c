@@ -1,11 +1,11 @@
-// What the collector says about itself: the health hash, readiness, Prometheus.
+// What the collector says about itself: the health hash and readiness.
 
 #include <string.h>
 
 #include "common/base/str.h"
 #include "services/collector/io/app.h"
 
-static uint64_t refused_of(const struct app *a, const struct lane *l, enum refusal why)
+uint64_t report_refused(const struct app *a, const struct lane *l, enum refusal why)
 {
     uint64_t n = l->feed.refused[why];
     // What names no instrument is shown with the only one there is.
@@ -23,7 +23,7 @@ static uint64_t refused_all(const struct app *a, const struct lane *l)
 {
     uint64_t n = 0;
     for (int why = REFUSE_NONE + 1; why < REFUSE_COUNT_; why++) {
-        n += refused_of(a, l, (enum refusal)why);
+        n += report_refused(a, l, (enum refusal)why);
     }
     return n;
 }
@@ -57,12 +57,27 @@ static void put_percentile(struct jw *w, const struct lane *l, const char *name,
     }
 }
 
+// "running", else the event that told why not.
+static void put_state(struct jw *w, const struct lane *l)
+{
+    char key[96];
+    str_fmt(key, sizeof key, "%s.state", l->feed.ins.name);
+    jw_kstr(w, key, l->state == LANE_RUNS ? "running" : l->state_ev);
+}
+
+static int64_t shown_rx_ms(const struct app *a, const struct stream *st)
+{
+    const int64_t offset_ms = a->clock_measured ? a->clock.offset_ms : 0;
+    return st->last_rx_us > 0 ? st->last_rx_us / 1000 + offset_ms : 0;
+}
+
 static void lane_health(const struct app *a, const struct lane *l, struct jw *w)
 {
     struct links_stats links;
     links_stats(a->links, &links);
     const struct feed *f = &l->feed;
     const int64_t offset_ms = a->clock_measured ? a->clock.offset_ms : 0;
+    put_state(w, l);
     put_bool(w, l, "trades_connected", l->stream[STREAM_TRADES].open);
     put_int(w, l, "trades_last_ts_ms", f->last_ts_ms);
     put_int(w, l, "trades_last_rx_ms", f->last_rx_us > 0 ? f->last_rx_us / 1000 + offset_ms : 0);
@@ -79,6 +94,8 @@ static void lane_health(const struct app *a, const struct lane *l, struct jw *w)
     put_int(w, l, "ids_repaired", (int64_t)l->repair.ids_repaired);
     put_int(w, l, "ids_lost", (int64_t)l->repair.ids_lost);
     put_int(w, l, "queue_size", (int64_t)l->outbox.fresh);
+    put_int(w, l, "mark_last_rx_ms", shown_rx_ms(a, &l->stream[STREAM_MARK]));
+    put_bool(w, l, "mark_silent", l->stream[STREAM_MARK].silence.silent);
     put_bool(w, l, "open", l->outbox.open);
     put_bool(w, l, "silent", l->stream[STREAM_TRADES].silence.silent);
     put_int(w, l, "deadline_ms", l->stream[STREAM_TRADES].silence.deadline_ms);
@@ -107,6 +124,12 @@ void report_health(void *arg, struct jw *w)
     } else {
         jw_null(w);
     }
+    struct links_stats links;
+    links_stats(a->links, &links);
+    jw_kint(w, "links", (int64_t)links.links);
+    jw_kint(w, "links_open", (int64_t)links.open);
+    jw_kint(w, "reconnects", (int64_t)links.reconnects);
+    jw_kint(w, "rotations", (int64_t)links.rotations);
     if (a->budget != NULL) {
         struct budget_stats b;
         budget_stats(a->budget, &b);
@@ -116,6 +139,27 @@ void report_health(void *arg, struct jw *w)
     }
     for (size_t i = 0; i < a->n; i++) {
         lane_health(a, &a->lane[i], w);
+    }
+}
+
+static void lane_ready(const struct lane *l, char *why, size_t size)
+{
+    if (l->state != LANE_RUNS) {
+        str_fmt(why, size, "%s: %s: %s", l->feed.ins.name, l->state_ev, l->state_why);
+        return;
+    }
+    if (!l->outbox.open) {
+        str_fmt(why, size, "%s: not writing yet", l->feed.ins.name);
+        return;
+    }
+    for (int kind = 0; kind < STREAM_KINDS; kind++) {
+        const struct stream *st = &l->stream[kind];
+        const bool waits = kind == STREAM_TRADES && l->feed.last_rx_us == 0;
+        if (st->carried && st->silence.floor_ms > 0 && (st->silence.silent || waits)) {
+            str_fmt(why, size, "%s: no %s", l->feed.ins.name,
+                    stream_kind_name((enum stream_kind)kind));
+            return;
+        }
     }
 }
 
@@ -130,266 +174,7 @@ void report_ready(void *arg, char *why, size_t size)
         str_copy(why, size, "the venue is not connected");
         return;
     }
-    for (size_t i = 0; i < a->n; i++) {
-        const struct lane *l = &a->lane[i];
-        if (!l->outbox.open) {
-            str_fmt(why, size, "%s: not writing yet", l->feed.ins.name);
-            return;
-        }
-        if (l->stream[STREAM_TRADES].silence.silent || l->feed.last_rx_us == 0) {
-            str_fmt(why, size, "%s: no trades", l->feed.ins.name);
-            return;
-        }
+    for (size_t i = 0; i < a->n && why[0] == '\0'; i++) {
+        lane_ready(&a->lane[i], why, size);
     }
-}
-
-// ---- Prometheus --------------------------------------------------------------------------------
-
-typedef int64_t (*lane_value)(const struct app *a, const struct lane *l);
-
-static int64_t v_frames(const struct app *a, const struct lane *l)
-{
-    (void)a;
-    return (int64_t)l->feed.frames;
-}
-static int64_t v_trades(const struct app *a, const struct lane *l)
-{
-    (void)a;
-    return (int64_t)l->feed.trades;
-}
-static int64_t v_stored(const struct app *a, const struct lane *l)
-{
-    (void)a;
-    return (int64_t)l->outbox.stored;
-}
-static int64_t v_gaps(const struct app *a, const struct lane *l)
-{
-    (void)a;
-    return (int64_t)l->outbox.gaps_declared;
-}
-static int64_t v_gap_ids(const struct app *a, const struct lane *l)
-{
-    (void)a;
-    return (int64_t)l->feed.gap_ids;
-}
-static int64_t v_duplicates(const struct app *a, const struct lane *l)
-{
-    (void)a;
-    return (int64_t)(l->feed.duplicates + l->outbox.copies);
-}
-static int64_t v_late(const struct app *a, const struct lane *l)
-{
-    (void)a;
-    return (int64_t)l->feed.late;
-}
-static int64_t v_dropped(const struct app *a, const struct lane *l)
-{
-    (void)a;
-    return (int64_t)l->outbox.dropped;
-}
-static int64_t v_resent(const struct app *a, const struct lane *l)
-{
-    (void)a;
-    return (int64_t)l->outbox.resent;
-}
-static int64_t v_away(const struct app *a, const struct lane *l)
-{
-    (void)a;
-    return (int64_t)l->outbox.away;
-}
-static int64_t v_queue(const struct app *a, const struct lane *l)
-{
-    (void)a;
-    return (int64_t)l->outbox.fresh;
-}
-static int64_t v_in_flight(const struct app *a, const struct lane *l)
-{
-    (void)a;
-    return (int64_t)l->outbox.flight_n;
-}
-static int64_t v_ring(const struct app *a, const struct lane *l)
-{
-    (void)a;
-    return (int64_t)outbox_ring(&l->outbox);
-}
-static int64_t v_silent(const struct app *a, const struct lane *l)
-{
-    (void)a;
-    return l->stream[STREAM_TRADES].silence.silent ? 1 : 0;
-}
-static int64_t v_deadline(const struct app *a, const struct lane *l)
-{
-    (void)a;
-    return l->stream[STREAM_TRADES].silence.deadline_ms;
-}
-static int64_t v_holes(const struct app *a, const struct lane *l)
-{
-    (void)a;
-    return (int64_t)l->repair.n;
-}
-static int64_t v_pending(const struct app *a, const struct lane *l)
-{
-    (void)a;
-    return (int64_t)repair_ids_pending(&l->repair);
-}
-static int64_t v_repaired(const struct app *a, const struct lane *l)
-{
-    (void)a;
-    return (int64_t)l->repair.ids_repaired;
-}
-static int64_t v_lost(const struct app *a, const struct lane *l)
-{
-    (void)a;
-    return (int64_t)l->repair.ids_lost;
-}
-static int64_t v_failed(const struct app *a, const struct lane *l)
-{
-    (void)a;
-    return (int64_t)(l->repair.failed + l->repair.wrong);
-}
-static int64_t v_forgotten(const struct app *a, const struct lane *l)
-{
-    (void)a;
-    return (int64_t)l->repair.dropped;
-}
-static int64_t v_last_ts(const struct app *a, const struct lane *l)
-{
-    (void)a;
-    return l->feed.last_ts_ms;
-}
-
-static const struct series {
-    const char *name, *type, *help;
-    lane_value value;
-} series[] = {
-    {"bc4_collector_events_total", "counter", "Trade frames of the instrument.", v_frames},
-    {"bc4_collector_trades_total", "counter", "Trades accepted.", v_trades},
-    {"bc4_collector_stored_total", "counter", "Entries Redis acknowledged.", v_stored},
-    {"bc4_collector_gaps_total", "counter", "Gap entries written to :history.", v_gaps},
-    {"bc4_collector_gap_ids_total", "counter", "Ids missing in front of a frame.", v_gap_ids},
-    {"bc4_collector_duplicates_total", "counter", "Trades that were held already.", v_duplicates},
-    {"bc4_collector_late_total", "counter", "Trades below the newest id.", v_late},
-    {"bc4_collector_dropped_total", "counter", "Trades the full queue had no room for.", v_dropped},
-    {"bc4_collector_resent_total", "counter", "Entries Redis had lost.", v_resent},
-    {"bc4_collector_redis_refusals_total", "counter", "Commands Redis could not do.", v_away},
-    {"bc4_collector_queue", "gauge", "Entries that were never stored.", v_queue},
-    {"bc4_collector_in_flight", "gauge", "Commands without an answer.", v_in_flight},
-    {"bc4_collector_ring", "gauge", "Stored entries kept to be sent again.", v_ring},
-    {"bc4_collector_silent", "gauge", "1 when the stream is past its deadline.", v_silent},
-    {"bc4_collector_deadline_milliseconds", "gauge", "Deadline of the stream.", v_deadline},
-    {"bc4_collector_repair_holes", "gauge", "Holes waiting for repair.", v_holes},
-    {"bc4_collector_repair_ids", "gauge", "Ids in them.", v_pending},
-    {"bc4_collector_repaired_ids_total", "counter", "Ids fetched from REST.", v_repaired},
-    {"bc4_collector_lost_ids_total", "counter", "Ids that can not be had.", v_lost},
-    {"bc4_collector_repair_failures_total", "counter", "Answers missing or not believed.",
-     v_failed},
-    {"bc4_collector_repair_forgotten_total", "counter", "Holes there was no room to remember.",
-     v_forgotten},
-    {"bc4_collector_last_trade_timestamp_ms", "gauge", "Exchange time of the newest trade.",
-     v_last_ts},
-};
-
-static void label(const struct lane *l, const char *more, char *out, size_t size)
-{
-    str_fmt(out, size, "instrument=\"%s\"%s", l->feed.ins.name, more);
-}
-
-static void refused_metrics(const struct app *a, struct buf *out)
-{
-    const char *name = "bc4_collector_refused_total";
-    prom_head(out, name, "counter", "Frames refused, by reason.");
-    for (size_t i = 0; i < a->n; i++) {
-        for (int why = REFUSE_NONE + 1; why < REFUSE_COUNT_; why++) {
-            char more[64], text[160];
-            str_fmt(more, sizeof more, ",reason=\"%s\"", refusal_name((enum refusal)why));
-            label(&a->lane[i], more, text, sizeof text);
-            prom_int(out, name, text, (int64_t)refused_of(a, &a->lane[i], (enum refusal)why));
-        }
-    }
-}
-
-static void histogram(struct buf *out, const struct app *a, const char *name, const char *help,
-                      const int64_t *edges, size_t n, bool ack)
-{
-    char text[160], more[64], full[96];
-    prom_head(out, name, "histogram", help);
-    for (size_t i = 0; i < a->n; i++) {
-        const struct lane *l = &a->lane[i];
-        const struct hist *h = ack ? &l->ack_us : &l->latency_ms;
-        str_fmt(full, sizeof full, "%s_bucket", name);
-        for (size_t k = 0; k < n; k++) {
-            str_fmt(more, sizeof more, ",le=\"%lld\"", (long long)edges[k]);
-            label(l, more, text, sizeof text);
-            prom_int(out, full, text, (int64_t)hist_count_up_to(h, edges[k]));
-        }
-        label(l, ",le=\"+Inf\"", text, sizeof text);
-        prom_int(out, full, text, (int64_t)h->count);
-        label(l, "", text, sizeof text);
-        str_fmt(full, sizeof full, "%s_sum", name);
-        prom_int(out, full, text, h->sum);
-        str_fmt(full, sizeof full, "%s_count", name);
-        prom_int(out, full, text, (int64_t)h->count);
-    }
-}
-
-static void budget_metrics(const struct budget *budget, struct buf *out)
-{
-    struct budget_stats b;
-    budget_stats(budget, &b);
-    const struct {
-        const char *name, *type, *help;
-        int64_t value;
-    } row[] = {
-        {"bc4_budget_limit", "gauge", "Request weight a minute.", b.limit},
-        {"bc4_budget_used", "gauge", "Weight of the present minute, of all processes.", b.used},
-        {"bc4_budget_banned_until_ms", "gauge", "Venue time until which nobody asks.",
-         b.banned_until_ms},
-        {"bc4_budget_granted_total", "counter", "Requests granted here.", (int64_t)b.granted},
-        {"bc4_budget_refused_total", "counter", "Requests that had to wait.", (int64_t)b.refused},
-        {"bc4_budget_weight_total", "counter", "Weight granted here.", (int64_t)b.weight},
-        {"bc4_budget_bans_total", "counter", "Refusals by the venue seen here.", (int64_t)b.bans},
-    };
-    for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
-        prom_head(out, row[i].name, row[i].type, row[i].help);
-        prom_int(out, row[i].name, "venue=\"binance\"", row[i].value);
-    }
-}
-
-void report_metrics(void *arg, struct buf *out)
-{
-    // Borders of the histogram's own buckets, so the counts are exact.
-    static const int64_t ack_edges[] = {63,   127,  255,   511,   1023,  2047,
-                                        4095, 8191, 16383, 65535, 262143};
-    static const int64_t latency_edges[] = {-1025, -257, -65, -17, -1,  0,   3,    7,
-                                            15,    31,   63,  127, 255, 511, 1023, 4095};
-    const struct app *a = arg;
-    char text[160];
-    for (size_t s = 0; s < sizeof series / sizeof series[0]; s++) {
-        prom_head(out, series[s].name, series[s].type, series[s].help);
-        for (size_t i = 0; i < a->n; i++) {
-            label(&a->lane[i], "", text, sizeof text);
-            prom_int(out, series[s].name, text, series[s].value(a, &a->lane[i]));
-        }
-    }
-    refused_metrics(a, out);
-    depths_metrics(a->books, out);
-    if (a->budget != NULL) {
-        budget_metrics(a->budget, out);
-    }
-    struct links_stats links;
-    links_stats(a->links, &links);
-    prom_head(out, "bc4_collector_reconnects_total", "counter", "Reconnects to the venue.");
-    prom_int(out, "bc4_collector_reconnects_total", "", (int64_t)links.reconnects);
-    prom_head(out, "bc4_collector_connected", "gauge", "1 when the venue's socket is open.");
-    prom_int(out, "bc4_collector_connected", "", links_are_open(a->links) ? 1 : 0);
-    if (a->clock_measured) {
-        prom_head(out, "bc4_collector_clock_offset_milliseconds", "gauge",
-                  "Venue clock minus local clock.");
-        prom_int(out, "bc4_collector_clock_offset_milliseconds", "", a->clock.offset_ms);
-    }
-    histogram(out, a, "bc4_collector_ack_microseconds", "From sending a batch to its last answer.",
-              ack_edges, sizeof ack_edges / sizeof ack_edges[0], true);
-    histogram(out, a, "bc4_collector_latency_milliseconds",
-              "From the event's time at the venue to its receipt, clocks corrected.", latency_edges,
-              sizeof latency_edges / sizeof latency_edges[0], false);
 }

@@ -1,0 +1,145 @@
+"""The links of the collector: hand-over between sockets, instruments that stop alone, local feeds."""
+
+import json
+import os
+import socket
+
+import recordings
+from scenario import Scenario
+from stack import Stack, http, wait_for
+
+
+def health(s, name="collector"):
+    _, _, body = http(f"http://127.0.0.1:{s.procs[name].health_port}/health")
+    return json.loads(body)
+
+
+class Rotation(Scenario):
+    def test_no_hole_and_no_copy(self):
+        """Sockets that give way to new ones every second, in the middle of a recording: every
+        trade once, in order, and no gap was ever declared."""
+        rec = recordings.TWO
+        symbols = ("BTCUSDT", "BTCUSDC")
+        with Stack(symbols=symbols, label="rotate") as s:
+            self.play(s, rec, seconds=6, services=(), WS_ROTATE_SEC=1, WS_CONNECT_INTERVAL_MS=50)
+            with s.db() as db:
+                for symbol in symbols:
+                    name = f"binance:{symbol}"
+                    self.wait_stored(s, db, rec.trades(symbol), name)
+                    self.assert_whole(s, db, rec.trades(symbol), name)
+                    entries = db("XRANGE", s.key("trades", name), "-", "+")
+                    ids = [e[1][e[1].index("id") + 1] for e in entries]
+                    self.assertEqual(len(ids), len(set(ids)))
+                    self.assertEqual(db("EXISTS", s.key("history", name)), 0)
+            metrics = s.service_metrics("collector")
+            self.assertGreaterEqual(metrics["bc4_collector_rotations_total"], 3)
+            self.assertEqual(metrics["bc4_collector_rotations_forced_total"], 0)
+            self.assertEqual(metrics["bc4_collector_reconnects_total"], 0)
+            s.stop_all()
+
+
+class Lanes(Scenario):
+    def test_one_broken_of_three(self):
+        """A contract the venue does not know and one whose keys belong to a real market stop alone;
+        the third is stored whole."""
+        rec = recordings.TWO
+        with Stack(symbols=("BTCUSDT", "BTCUSDC", "NOSUCHUSDT"), label="lanes") as s:
+            s.redis()
+            s.sim("--replay", *rec.paths, "--speed", "max")
+            with s.db() as db:
+                other = s.key("instrument", "binance:BTCUSDC")
+                db("HSET", other, *("venue binance symbol BTCUSDC tick 0.10 step 0.001 min_qty "
+                   "0.001 min_notional 100 price_scale 4 qty_scale 5 simulated 0 schema 1").split())
+                p = s.collector()
+                self.wait_stored(s, db, rec.trades())
+                self.assert_whole(s, db, rec.trades())
+                self.assertEqual(db("EXISTS", s.key("trades", "binance:BTCUSDC")), 0)
+                self.assertEqual(db("EXISTS", s.key("trades", "binance:NOSUCHUSDT")), 0)
+            said = health(s)
+            self.assertEqual(said["binance:BTCUSDT.state"], "running")
+            self.assertEqual(said["binance:BTCUSDC.state"], "keyspace_refused")
+            self.assertEqual(said["binance:NOSUCHUSDT.state"], "symbol_unknown")
+            status, _, body = http(f"http://127.0.0.1:{p.health_port}/ready")
+            self.assertEqual(status, 503)
+            self.assertIn("binance:BTCUSDC", body)
+            self.assertEqual(len(p.events("keyspace_refused")), 1)
+            self.assertEqual(len(p.events("symbol_unknown")), 1)
+            s.stop_all()
+
+    def test_all_broken_ends_the_service(self):
+        rec = recordings.TWO
+        with Stack(symbols=("NOSUCHUSDT", "NEITHERUSDT"), label="alone") as s:
+            s.redis()
+            s.sim("--replay", *rec.paths, "--speed", "max")
+            p = s.collector(wait=False)
+            self.assertEqual(p.wait(20), 1)
+            self.assertEqual(len(p.events("symbol_unknown")), 2)
+
+
+def lines_of(rec):
+    """The recording as recorders write it, with the time of receipt or without."""
+    out = []
+    for path in rec.paths:
+        with open(path, encoding="utf-8") as f:
+            for line in f:
+                ns = json.loads(line)["E"] * 1000000 + 5000000
+                out.append(f"{ns} {line}" if len(out) % 2 else line)
+    return out
+
+
+class LocalFeed(Scenario):
+    def test_a_file_that_grows(self):
+        rec = recordings.TWO
+        symbols = ("BTCUSDT", "BTCUSDC")
+        lines = lines_of(rec)
+        with Stack(symbols=symbols, label="file") as s:
+            s.redis()
+            path = s.dir / "feed.jsonl"
+            half = len(lines) // 2
+            path.write_text("".join(lines[:half]) + lines[half][:40])
+            s.collector(DATA_SOURCE="hft_connector", CONNECTOR_PATH=path,
+                        CONNECTOR_POLL_INTERVAL_MS=10)
+            with s.db() as db:
+                wait_for(lambda: db("XLEN", s.key("trades")), 20, "the first half")
+                with open(path, "a") as f:
+                    f.write(lines[half][40:] + "".join(lines[half + 1:]))
+                for symbol in symbols:
+                    name = f"binance:{symbol}"
+                    self.wait_stored(s, db, rec.trades(symbol), name)
+                    self.assert_whole(s, db, rec.trades(symbol), name)
+                    self.assertEqual(db.hash(s.key("instrument", name))["simulated"], "1")
+                # Replaced by another one: all of it is known.
+                again = s.dir / "again.jsonl"
+                again.write_text("".join(lines))
+                os.replace(again, path)
+                wait_for(lambda: health(s)["binance:BTCUSDT.duplicates"] >=
+                         len(rec.trades("BTCUSDT")), 20, "copies")
+                self.assert_whole(s, db, rec.trades("BTCUSDT"), "binance:BTCUSDT")
+            s.stop_all()
+
+    def test_a_socket_that_comes_and_goes(self):
+        rec = recordings.TWO
+        trades = rec.trades("BTCUSDT")
+        lines = lines_of(rec)
+        with Stack(label="socket") as s:
+            s.redis()
+            path = str(s.dir / "feed.sock")
+            server = socket.socket(socket.AF_UNIX)
+            s.collector(DATA_SOURCE="hft_connector", CONNECTOR_PATH=f"unix://{path}",
+                        RECONNECT_MIN_MS=20, RECONNECT_MAX_MS=50, WS_CONNECT_INTERVAL_MS=10,
+                        SYMBOLS="BTCUSDT,BTCUSDC")
+            s.procs["collector"].wait_event("ws_down", 10)
+            server.bind(path)
+            server.listen(4)
+            # The second connection begins a little before the end of the first.
+            third = len(lines) // 3
+            for part in (lines[:third], lines[third - 5:]):
+                server.settimeout(20)
+                peer, _ = server.accept()
+                peer.sendall("".join(part).encode())
+                peer.close()
+            with s.db() as db:
+                self.wait_stored(s, db, trades)
+                self.assert_whole(s, db, trades)
+            server.close()
+            s.stop_all()
