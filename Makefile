@@ -16,7 +16,8 @@ CC := $(if $(filter default undefined,$(origin CC)),gcc,$(CC))
 CLANG := $(findstring clang,$(notdir $(CC)))
 
 BASE_B ?= build
-B ?= $(BASE_B)$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))$(if $(COV),/cov)$(if $(CLANG),/clang)
+FUZZ ?=
+B ?= $(BASE_B)$(if $(FUZZ),/fuzz)$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))$(if $(COV),/cov)$(if $(CLANG),/clang)
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')
@@ -37,7 +38,7 @@ endif
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unversioned)
 OPT_FLAGS := $(if $(SAN)$(COV),-O1,-O2) -g
 SAN_FLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
-COV_FLAGS := $(if $(COV),--coverage)
+COV_FLAGS := $(if $(COV),--coverage)$(if $(FUZZ),-fsanitize=fuzzer-no-link)
 PKGS := hiredis libevent libevent_pthreads libwebsockets libcurl jansson zlib libuv
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
@@ -64,6 +65,8 @@ UNIT_SRC := $(wildcard tests/unit/*/test_*.c)
 UNIT_BINS := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/unit/%)
 PLAIN_SRC := $(wildcard tests/plain/*.c)
 PLAIN_BINS := $(PLAIN_SRC:tests/plain/%.c=$(B)/tests/plain/%)
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_BINS := $(FUZZ_SRC:%.c=$(B)/%)
 BENCH_SRC := $(wildcard tests/bench/bench_*.c)
 BENCH_BINS := $(BENCH_SRC:tests/bench/%.c=$(B)/tests/bench/%)
 
@@ -134,6 +137,18 @@ $(B)/tests/$(1): $(B)/tests/$(1).o $(foreach s,$(call plain_service,tests/$(1).c
 endef
 $(foreach t,$(PLAIN_SRC:tests/%.c=%) $(BENCH_SRC:tests/%.c=%),$(eval $(call plain_rule,$(t))))
 
+# A fuzz target is linked with libFuzzer (FUZZ=1, clang) or with a driver that replays a corpus.
+define fuzz_rule
+$(B)/tests/fuzz/$(1): $(B)/tests/fuzz/$(1).o $(if $(FUZZ),,$(B)/tests/fuzz/driver.o) $(foreach s,$(call plain_service,tests/fuzz/$(1).c),$(call service_lib_obj,$(s))) $(COMMON_LIB)
+	$$(call say,LD,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(LDFLAGS) $(if $(FUZZ),-fsanitize=fuzzer) -o $$@ $$^ $$(LDLIBS) -lcivetweb
+endef
+$(foreach t,$(FUZZ_SRC:tests/fuzz/%.c=%),$(eval $(call fuzz_rule,$(t))))
+$(B)/tests/fuzz/corpus: $(B)/tests/fuzz/corpus.o $(COMMON_LIB)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 # The scanner's peer is C++ and optional: without the library the bench goes without it.
 CXX := $(if $(CLANG),clang++,g++)
 ifneq ($(wildcard /usr/include/simdjson.h),)
@@ -184,6 +199,19 @@ endif
 	@tests/run_unit.sh $(B)/test-unit --unit $(call only,$(UNIT_BINS)) \
 	  --plain $(call only,$(PLAIN_TESTS:tests/%.c=$(B)/tests/%)) \
 	  --tsan $(call only,$(TSAN_TESTS:tests/%.c=$(BASE_B)/san-thread$(if $(CLANG),/clang)/tests/%))
+
+# ---- fuzzing ----------------------------------------------------------------------------------
+
+.PHONY: fuzz fuzz-bins fuzz-replay
+fuzz-bins: $(FUZZ_BINS) $(B)/tests/fuzz/corpus
+fuzz: ## Fuzz every parser of outside bytes (FUZZ_SECONDS=20 each, ONLY=word; needs clang)
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory -j$$(nproc) CC=clang FUZZ=1 SAN=address,undefined COV= BASE_B=$(BASE_B) fuzz-bins
+	@ONLY="$(ONLY)" FUZZ_SECONDS="$(FUZZ_SECONDS)" tests/fuzz/run.sh fuzz $(BASE_B)/fuzz/san-address-undefined/clang
+FUZZ_SECONDS ?= 20
+
+fuzz-replay: fuzz-bins ## Play the fuzz corpus and 2,000 mutations of it through every parser
+	@ONLY="$(ONLY)" tests/fuzz/run.sh replay $(B)
 
 # ---- lint, format, generated documentation ------------------------------------------------------
 

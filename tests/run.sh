@@ -58,6 +58,9 @@ stage build "$make" --no-print-directory -j"$jobs" build unit-bins || finish
 if has_target test-unit; then
     stage unit "$make" --no-print-directory test-unit
 fi
+if has_target fuzz-replay; then
+    stage fuzz-replay "$make" --no-print-directory -j"$jobs" fuzz-replay
+fi
 stage integration "$make" --no-print-directory "test-integration" MODE="$mode"
 if [ -x tests/integration/ccxt/run.sh ]; then
     stage ccxt "$make" --no-print-directory test-ccxt

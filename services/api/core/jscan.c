@@ -33,6 +33,14 @@ static size_t skip_string(const char *s, size_t n, size_t i)
         if (c < 0x20) {
             return 0;
         }
+        if (c >= 0x80) { // an answer has to be UTF-8 whatever was stored
+            size_t len = utf8_len(s + i, n - i);
+            if (len == 0) {
+                return 0;
+            }
+            i += len - 1;
+            continue;
+        }
         if (c != '\\') {
             continue;
         }

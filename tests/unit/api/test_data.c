@@ -91,6 +91,11 @@ Test(jscan, agrees_with_a_real_parser_on_what_is_json)
         "[\"a\nb\"]",
         "[\"a]",
         "{\"a\":1,}",
+        "\"\xc3\xa9\xf0\x9f\x98\x80\"", // UTF-8, and what is none
+        "\"\xff\"",
+        "\"\xc3\"",
+        "\"\xed\xa0\x80\"",
+        "\"\xc0\xaf\"",
     };
     for (size_t i = 0; i < sizeof TEXT / sizeof TEXT[0]; i++) {
         json_t *j = json_loads(TEXT[i], JSON_DECODE_ANY, NULL);
