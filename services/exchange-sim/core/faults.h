@@ -43,6 +43,7 @@ struct faults {
     bool active; // anything ordered or held: the fast path looks at this alone
     // Totals since the start.
     int64_t skipped, duplicated, reordered, stall_dropped, stall_delayed, malformed;
+    int64_t stale, crossed;
 };
 
 void faults_release(struct faults *f);

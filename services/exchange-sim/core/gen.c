@@ -404,11 +404,12 @@ static void thin(struct market *m, int64_t book_step_ms)
     }
 }
 
-static bool book(struct market *m, int lane, size_t limit, struct sim_book *out, struct slice *raw)
+static bool book(struct market *m, int lane, size_t limit, int64_t age_ms, struct sim_book *out,
+                 struct slice *raw)
 {
     struct gen_lane *l = &gen_of(m)->lane[lane];
     *raw = (struct slice){"", 0};
-    gen_book_at(l, l->now_ms, limit, out);
+    gen_book_at(l, l->now_ms - age_ms, limit, out);
     return true;
 }
 

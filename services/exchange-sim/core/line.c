@@ -2,136 +2,10 @@
 
 #include <string.h>
 
+#include "services/exchange-sim/core/line_frame.h"
+#include "services/exchange-sim/core/line_scan.h"
+
 #define MAX_COLUMNS 16
-
-// ---- small text helpers -----------------------------------------------------------------------
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static struct slice trim(struct slice s)
-{
-    while (s.n > 0 && (s.p[0] == ' ' || s.p[0] == '\t')) {
-        s.p++;
-        s.n--;
-    }
-    while (s.n > 0 && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t' || s.p[s.n - 1] == '\r' ||
-                       s.p[s.n - 1] == '\n')) {
-        s.n--;
-    }
-    return s;
-}
-
-static bool contains(struct slice s, const char *needle)
-{
-    return memmem(s.p, s.n, needle, strlen(needle)) != NULL;
-}
-
-// Digits with at most one point, some digit that is not zero: what a venue writes.
-static bool is_positive_decimal(struct slice s)
-{
-    bool point = false;
-    bool digit = false;
-    bool nonzero = false;
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] == '.' && !point) {
-            point = true;
-        } else if (is_digit(s.p[i])) {
-            digit = true;
-            nonzero = nonzero || s.p[i] != '0';
-        } else {
-            return false;
-        }
-    }
-    return digit && nonzero && s.n <= 31;
-}
-
-static bool get_i64(struct slice s, int64_t *out)
-{
-    return parse_i64(s.p, s.n, out) == 0 && *out >= 0;
-}
-
-static bool get_bool(struct slice s, bool *out)
-{
-    if (s.n == 4 && strncasecmp(s.p, "true", 4) == 0) {
-        *out = true;
-        return true;
-    }
-    if (s.n == 5 && strncasecmp(s.p, "false", 5) == 0) {
-        *out = false;
-        return true;
-    }
-    return false;
-}
-
-static bool is_symbol(struct slice s)
-{
-    if (s.n < 2 || s.n > 30) {
-        return false;
-    }
-    for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i];
-        if (!is_digit(c) && !(c >= 'A' && c <= 'Z') && c != '_' && c != '-') {
-            return false;
-        }
-    }
-    return true;
-}
-
-// ---- flat JSON objects ------------------------------------------------------------------------
-
-struct scan {
-    const char *p, *end;
-};
-
-static void skip_blanks(struct scan *s)
-{
-    while (s->p < s->end && (*s->p == ' ' || *s->p == '\t' || *s->p == '\r' || *s->p == '\n')) {
-        s->p++;
-    }
-}
-
-static bool take(struct scan *s, char c)
-{
-    skip_blanks(s);
-    if (s->p < s->end && *s->p == c) {
-        s->p++;
-        return true;
-    }
-    return false;
-}
-
-// A string without escapes (the venues' keys, symbols and numbers have none).
-static bool take_string(struct scan *s, struct slice *out)
-{
-    if (!take(s, '"')) {
-        return false;
-    }
-    const char *q = memchr(s->p, '"', (size_t)(s->end - s->p));
-    if (q == NULL || memchr(s->p, '\\', (size_t)(q - s->p)) != NULL) {
-        return false;
-    }
-    *out = (struct slice){s->p, (size_t)(q - s->p)};
-    s->p = q + 1;
-    return true;
-}
-
-// A string or a bare word (number, true, false, null).
-static bool take_scalar(struct scan *s, struct slice *out)
-{
-    skip_blanks(s);
-    if (s->p < s->end && *s->p == '"') {
-        return take_string(s, out);
-    }
-    const char *start = s->p;
-    while (s->p < s->end && strchr(",}] \t\r\n", *s->p) == NULL) {
-        s->p++;
-    }
-    *out = (struct slice){start, (size_t)(s->p - start)};
-    return out->n > 0 && start[0] != '{' && start[0] != '[';
-}
 
 // Which fields of a trade object were seen.
 struct fields {
@@ -180,48 +54,48 @@ static struct slice *field_of(struct fields *f, struct slice key)
 static bool scan_object(struct scan *s, struct fields *f)
 {
     *f = (struct fields){0};
-    if (!take(s, '{')) {
+    if (!scan_take(s, '{')) {
         return false;
     }
-    if (take(s, '}')) {
+    if (scan_take(s, '}')) {
         return true;
     }
     do {
         struct slice key;
         struct slice value;
-        if (!take_string(s, &key) || !take(s, ':') || !take_scalar(s, &value)) {
+        if (!scan_string(s, &key) || !scan_take(s, ':') || !scan_scalar(s, &value)) {
             return false;
         }
         struct slice *where = field_of(f, key);
         if (where != NULL) {
             *where = value;
         }
-    } while (take(s, ','));
-    return take(s, '}');
+    } while (scan_take(s, ','));
+    return scan_take(s, '}');
 }
 
 static bool common_numbers(const struct fields *f, struct line_trade *t, const char **why)
 {
-    if (!is_positive_decimal(f->p) || !is_positive_decimal(f->q)) {
+    if (!scan_is_positive_decimal(f->p) || !scan_is_positive_decimal(f->q)) {
         *why = "price or quantity is not a positive decimal";
         return false;
     }
     t->price = f->p;
     t->qty = f->q;
-    if (!get_i64(f->T, &t->t_ms)) {
+    if (!scan_i64(f->T, &t->t_ms)) {
         *why = "no trade time T";
         return false;
     }
     t->e_ms = -1;
-    if (f->E.n > 0 && !get_i64(f->E, &t->e_ms)) {
+    if (f->E.n > 0 && !scan_i64(f->E, &t->e_ms)) {
         *why = "bad event time E";
         return false;
     }
-    if (!get_bool(f->m, &t->buyer_is_maker)) {
+    if (!scan_bool(f->m, &t->buyer_is_maker)) {
         *why = "no maker flag m";
         return false;
     }
-    if (f->s.n > 0 && !is_symbol(f->s)) {
+    if (f->s.n > 0 && !scan_is_symbol(f->s)) {
         *why = "bad symbol s";
         return false;
     }
@@ -235,17 +109,17 @@ static bool agg_fields(const struct fields *f, struct line_trade *t, const char 
     if (!common_numbers(f, t, why)) {
         return false;
     }
-    if (!get_i64(f->a, &t->id)) {
+    if (!scan_i64(f->a, &t->id)) {
         *why = "no aggregate id a";
         return false;
     }
-    if ((f->f.n > 0 && !get_i64(f->f, &t->first)) || (f->l.n > 0 && !get_i64(f->l, &t->last))) {
+    if ((f->f.n > 0 && !scan_i64(f->f, &t->first)) || (f->l.n > 0 && !scan_i64(f->l, &t->last))) {
         *why = "bad first or last id";
         return false;
     }
     bool nq_ok = true;
     for (size_t i = 0; i < f->nq.n; i++) { // "0" is allowed here
-        nq_ok = nq_ok && (is_digit(f->nq.p[i]) || f->nq.p[i] == '.');
+        nq_ok = nq_ok && (scan_is_digit(f->nq.p[i]) || f->nq.p[i] == '.');
     }
     if (!nq_ok || f->nq.n > 31) {
         *why = "bad quantity nq";
@@ -262,12 +136,15 @@ static bool single_fields(const struct fields *f, struct line_trade *t, const ch
     t->counted = f->x.n == 0 || slice_eq(f->x, "MARKET") || slice_eq(f->x, "RPI");
     if (!t->counted) { // an insurance fund print may even carry a zero price
         t->symbol = f->s;
+        if (!scan_i64(f->T, &t->t_ms)) {
+            t->t_ms = 0;
+        }
         return true;
     }
     if (!common_numbers(f, t, why)) {
         return false;
     }
-    if (!get_i64(f->t, &t->id)) {
+    if (!scan_i64(f->t, &t->id)) {
         *why = "no trade id t";
         return false;
     }
@@ -276,36 +153,39 @@ static bool single_fields(const struct fields *f, struct line_trade *t, const ch
 }
 
 // A frame, raw or in the combined envelope.
-static enum line_kind parse_frame(struct slice s, line_trade_fn on_trade, void *arg,
-                                  const char **why)
+static enum line_kind parse_frame(struct slice s, const struct line_sink *sink, const char **why)
 {
     if (s.p[s.n - 1] != '}') {
         *why = "the object does not end";
         return LINE_BAD;
     }
-    // Most lines of a recording are depth and bookTicker; their values are not looked at.
-    if (!contains(s, "rade\"")) {
-        return LINE_OTHER;
-    }
     struct scan sc = {s.p, s.p + s.n};
-    struct fields f;
     struct scan probe = sc;
     struct slice key;
-    struct slice stream;
-    bool envelope = take(&probe, '{') && take_string(&probe, &key) && slice_eq(key, "stream") &&
-                    take(&probe, ':') && take_string(&probe, &stream) && take(&probe, ',') &&
-                    take_string(&probe, &key) && slice_eq(key, "data") && take(&probe, ':');
+    struct slice stream = {"", 0};
+    bool envelope = scan_take(&probe, '{') && scan_string(&probe, &key) &&
+                    slice_eq(key, "stream") && scan_take(&probe, ':') &&
+                    scan_string(&probe, &stream) && scan_take(&probe, ',') &&
+                    scan_string(&probe, &key) && slice_eq(key, "data") && scan_take(&probe, ':');
     if (envelope) {
         sc = probe;
     }
+    if (!scan_contains(s, "rade\"") || scan_contains(s, "\"topic\"")) {
+        struct slice data = {sc.p, (size_t)(sc.end - sc.p) - (envelope ? 1 : 0)};
+        return sink->on_event == NULL ? LINE_OTHER
+                                      : line_frame_event(scan_trim(data), stream, sink, why);
+    }
+    struct fields f;
+    const char *start = sc.p;
     *why = "not a flat JSON object";
     if (!scan_object(&sc, &f)) {
         return LINE_BAD;
     }
-    if (envelope && !take(&sc, '}')) {
+    struct slice raw = scan_trim((struct slice){start, (size_t)(sc.p - start)});
+    if (envelope && !scan_take(&sc, '}')) {
         return LINE_BAD;
     }
-    skip_blanks(&sc);
+    scan_skip_blanks(&sc);
     if (sc.p != sc.end) {
         *why = "bytes behind the object";
         return LINE_BAD;
@@ -319,19 +199,19 @@ static enum line_kind parse_frame(struct slice s, line_trade_fn on_trade, void *
         if (!single_fields(&f, &t, why)) {
             return LINE_BAD;
         }
+        t.raw = raw;
     } else {
         return LINE_OTHER;
     }
-    on_trade(arg, &t);
+    sink->on_trade(sink->arg, &t);
     return LINE_TRADES;
 }
 
-static enum line_kind parse_page(struct slice s, line_trade_fn on_trade, void *arg,
-                                 const char **why)
+static enum line_kind parse_page(struct slice s, const struct line_sink *sink, const char **why)
 {
     struct scan sc = {s.p, s.p + s.n};
     enum line_kind kind = LINE_OTHER;
-    if (!take(&sc, '[') || take(&sc, ']')) {
+    if (!scan_take(&sc, '[') || scan_take(&sc, ']')) {
         return LINE_OTHER;
     }
     *why = "not an array of flat objects";
@@ -344,10 +224,10 @@ static enum line_kind parse_page(struct slice s, line_trade_fn on_trade, void *a
         if (!agg_fields(&f, &t, why)) {
             return LINE_BAD;
         }
-        on_trade(arg, &t);
+        sink->on_trade(sink->arg, &t);
         kind = LINE_TRADES;
-    } while (take(&sc, ','));
-    return take(&sc, ']') ? kind : LINE_BAD;
+    } while (scan_take(&sc, ','));
+    return scan_take(&sc, ']') ? kind : LINE_BAD;
 }
 
 // ---- CSV --------------------------------------------------------------------------------------
@@ -360,7 +240,7 @@ static size_t split(struct slice s, struct slice col[MAX_COLUMNS])
     while (n < MAX_COLUMNS) {
         const char *comma = memchr(p, ',', (size_t)(end - p));
         const char *stop = comma != NULL ? comma : end;
-        col[n++] = trim((struct slice){p, (size_t)(stop - p)});
+        col[n++] = scan_trim((struct slice){p, (size_t)(stop - p)});
         if (comma == NULL) {
             return n;
         }
@@ -369,7 +249,7 @@ static size_t split(struct slice s, struct slice col[MAX_COLUMNS])
     return 0;
 }
 
-static enum line_kind parse_csv(struct slice s, line_trade_fn on_trade, void *arg, const char **why)
+static enum line_kind parse_csv(struct slice s, const struct line_sink *sink, const char **why)
 {
     struct slice c[MAX_COLUMNS];
     size_t n = split(s, c);
@@ -396,7 +276,8 @@ static enum line_kind parse_csv(struct slice s, line_trade_fn on_trade, void *ar
             return LINE_BAD;
         }
         f.m = slice_of(slice_eq(side, "sell") ? "true" : "false");
-    } else if (n == 7 && is_symbol(c[1]) && !is_digit(c[1].p[0])) { // E, symbol, a, p, q, T, m
+    } else if (n == 7 && scan_is_symbol(c[1]) &&
+               !scan_is_digit(c[1].p[0])) { // E, symbol, a, p, q, T, m
         f.E = c[0];
         f.s = c[1];
         f.a = c[2];
@@ -423,7 +304,7 @@ static enum line_kind parse_csv(struct slice s, line_trade_fn on_trade, void *ar
     if (t.t_ms >= INT64_C(100000000000000)) { // microseconds (spot since 2025)
         t.t_ms /= 1000;
     }
-    on_trade(arg, &t);
+    sink->on_trade(sink->arg, &t);
     return LINE_TRADES;
 }
 
@@ -432,35 +313,41 @@ static enum line_kind parse_csv(struct slice s, line_trade_fn on_trade, void *ar
 enum line_kind line_parse(const char *p, size_t n, line_trade_fn on_trade, void *arg,
                           const char **why)
 {
-    struct slice s = trim((struct slice){p, n});
+    struct line_sink sink = {.on_trade = on_trade, .arg = arg};
+    return line_read(p, n, &sink, why);
+}
+
+enum line_kind line_read(const char *p, size_t n, const struct line_sink *sink, const char **why)
+{
+    struct slice s = scan_trim((struct slice){p, n});
     *why = "";
     if (s.n == 0) {
         return LINE_OTHER;
     }
     if (s.n >= 6 && (memcmp(s.p, "wss://", 6) == 0 || memcmp(s.p, "https:", 6) == 0)) {
-        return LINE_OTHER;
+        return sink->on_event == NULL ? LINE_OTHER : line_frame_request(s, sink);
     }
     if (s.p[0] == '{') {
-        return parse_frame(s, on_trade, arg, why);
+        return parse_frame(s, sink, why);
     }
     if (s.p[0] == '[') {
-        return parse_page(s, on_trade, arg, why);
+        return parse_page(s, sink, why);
     }
     // "<receive stamp> {" or "<receive stamp>: {"
     size_t i = 0;
-    while (i < s.n && (is_digit(s.p[i]) || s.p[i] == '.')) {
+    while (i < s.n && (scan_is_digit(s.p[i]) || s.p[i] == '.')) {
         i++;
     }
     if (i > 0 && i < s.n && (s.p[i] == ' ' || s.p[i] == ':')) {
-        struct slice rest = trim((struct slice){s.p + i + 1, s.n - i - 1});
+        struct slice rest = scan_trim((struct slice){s.p + i + 1, s.n - i - 1});
         if (rest.n == 0 || rest.p[0] != '{') {
             *why = "no object behind the receive stamp";
             return LINE_BAD;
         }
-        return parse_frame(rest, on_trade, arg, why);
+        return parse_frame(rest, sink, why);
     }
     if (memchr(s.p, ',', s.n) != NULL) {
-        return parse_csv(s, on_trade, arg, why);
+        return parse_csv(s, sink, why);
     }
     *why = "not a known form";
     return LINE_BAD;
@@ -472,11 +359,11 @@ bool line_symbol_of_name(const char *path, char out[32])
     base = base != NULL ? base + 1 : path;
     while (*base != '\0') {
         size_t n = 0;
-        while (is_digit(base[n]) || (base[n] >= 'A' && base[n] <= 'Z') ||
+        while (scan_is_digit(base[n]) || (base[n] >= 'A' && base[n] <= 'Z') ||
                (base[n] >= 'a' && base[n] <= 'z')) {
             n++;
         }
-        bool capitals = n >= 5 && n <= 30 && !is_digit(base[0]);
+        bool capitals = n >= 5 && n <= 30 && !scan_is_digit(base[0]);
         for (size_t i = 0; i < n; i++) {
             capitals = capitals && !(base[i] >= 'a' && base[i] <= 'z');
         }

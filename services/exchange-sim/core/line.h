@@ -11,19 +11,23 @@
 //   1737897220002, BTCUSDT, 2541757614, 104943.5, 0.15, 1737897219873, False  stream CSV
 //   0,1675329600138,1206419187,,buy,1666.8,26.062,43440.1416,2023-..          ccxt CSV
 //
-// Numbers stay text. Header lines, URLs and frames of other kinds (depth, bookTicker, ...) are
-// told apart from bad ones. Prices and quantities must be plain positive decimals.
+//   https://.../fapi/v1/depth?symbol=X&limit=1000 -> 1626992741.30: {"lastUpdateId":..} cryptofeed
+// and frames of other kinds (depth, bookTicker, REST snapshots, Bybit topics, ...) in the first
+// three forms. Numbers stay text. Header lines, URLs and acknowledgements are told apart from bad
+// lines. Prices and quantities must be plain positive decimals.
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "common/base/str.h"
+#include "services/exchange-sim/core/event.h"
 
 enum line_kind {
-    LINE_OTHER, // empty, header, URL or a frame that is not a trade: nothing to serve
-    LINE_BAD,   // meant to be something, but broken
-    LINE_TRADES // at least one trade was reported
+    LINE_OTHER,  // empty, header, URL or a frame that is not a trade: nothing to serve
+    LINE_BAD,    // meant to be something, but broken
+    LINE_TRADES, // at least one trade was reported
+    LINE_EVENT   // a frame of another kind was reported
 };
 
 struct line_trade {
@@ -36,11 +40,32 @@ struct line_trade {
     bool counted;        // single: X is MARKET, RPI or absent
     bool buyer_is_maker;
     bool st;
+    struct slice raw; // single: the frame without envelope
+};
+
+// A frame that is no trade of Binance (Bybit's publicTrade is one of these too).
+struct line_event {
+    enum sim_kind kind;
+    enum sim_venue venue;
+    uint8_t format;                     // of the wire, EVENT_NO_FORMAT: the line does not tell
+    struct slice symbol;                // empty: the file name tells
+    struct slice raw;                   // without envelope
+    int64_t t_ms;                       // event time, -1 unknown
+    int64_t first_id, last_id, prev_id; // Binance depth: U, u, pu; a snapshot: last_id
+    struct slice bids, asks;            // the arrays as text, of depth and snapshots
 };
 
 // Calls on_trade for each trade of the line (a REST page has many); slices are borrowed from `p`.
 typedef void (*line_trade_fn)(void *arg, const struct line_trade *t);
+typedef void (*line_event_fn)(void *arg, const struct line_event *e);
+struct line_sink {
+    line_trade_fn on_trade;
+    line_event_fn on_event; // NULL: other kinds are passed over (LINE_OTHER)
+    void *arg;
+};
 // *why (static text) says what is wrong with a LINE_BAD.
+enum line_kind line_read(const char *p, size_t n, const struct line_sink *sink, const char **why);
+// The same for trades alone.
 enum line_kind line_parse(const char *p, size_t n, line_trade_fn on_trade, void *arg,
                           const char **why);
 

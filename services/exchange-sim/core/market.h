@@ -67,9 +67,10 @@ struct market_ops {
     // So that at most `n` released trades with t_ms <= end_ms follow (fewer when there are fewer).
     bool (*seek_newest)(struct market *m, int lane, int64_t end_ms, int64_t n);
     bool (*read)(struct market *m, int lane, struct sim_trade *out); // and step on
-    // The book as far as it is released, at most `limit` levels a side. False: no book known.
-    // A recording may answer with the REST body as recorded instead: *raw (else empty).
-    bool (*book)(struct market *m, int lane, size_t limit, struct sim_book *out, struct slice *raw);
+    // The book as far as it is released, at most `limit` levels a side, or as it was age_ms > 0
+    // earlier. False: no book known. *raw is the REST body when that was recorded, else empty.
+    bool (*book)(struct market *m, int lane, size_t limit, int64_t age_ms, struct sim_book *out,
+                 struct slice *raw);
     // NULL for a recording: every level that was touched in (t0, t1], with what it holds at t1.
     void (*diff)(struct market *m, int lane, int64_t t0_ms, int64_t t1_ms, struct sim_diff *out);
     // NULL for a recording: mark price and funding at t_ms, -1 = now.

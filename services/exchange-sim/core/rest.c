@@ -70,7 +70,7 @@ int rest_agg_trades(struct market *m, int64_t clock_ms, rest_param_fn param, voi
     if (has_limit < 0) {
         return 400;
     }
-    int lane = market_lane_of(m, symbol);
+    int lane = market_lane_at(m, symbol, strlen(symbol), VENUE_BINANCE);
     if (lane < 0) {
         return rest_error(out, 400, -1121, "Invalid symbol.");
     }
@@ -197,8 +197,12 @@ int rest_exchange_info(const struct market *m, int64_t clock_ms, int64_t weight_
              "{\"asset\":\"USDC\",\"marginAvailable\":true,\"autoAssetExchange\":\"-10000\"}],"
              "\"symbols\":[",
              (long long)clock_ms, (long long)weight_limit);
+    int shown = 0;
     for (int i = 0; i < m->lanes; i++) {
-        if (i > 0) {
+        if (m->lane[i].venue == VENUE_BYBIT) {
+            continue;
+        }
+        if (shown++ > 0) {
             buf_addc(out, ',');
         }
         symbol_info(out, &m->lane[i]);

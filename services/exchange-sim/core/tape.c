@@ -5,47 +5,12 @@
 
 #include "common/base/mem.h"
 #include "common/base/str.h"
+#include "services/exchange-sim/core/line_scan.h"
+#include "services/exchange-sim/core/tape_items.h"
+#include "services/exchange-sim/core/wire_binance.h"
 
-#define MAX_TRADES ((size_t)64 * 1000 * 1000)
+#define MAX_ITEMS ((size_t)64 * 1000 * 1000)
 #define MAX_TEXT ((size_t)0xf0000000)
-
-enum { F_MAKER = 1, F_ST = 2, F_SINGLE = 4, F_EVENT = 8 };
-
-struct item {
-    int64_t t_ms, e_ms, id, first, last;
-    uint32_t text; // price, qty, nq one behind the other
-    uint8_t price_n, qty_n, nq_n, flags;
-    uint16_t lane;
-};
-
-// The decimals of a lane's numbers: written, and needed (without trailing zeros).
-struct decimals {
-    int written, needed;
-};
-
-struct index {
-    uint32_t *at; // positions in items, in id order
-    size_t n;
-    bool time_sorted; // times rise with ids, so a binary search by time is right
-    size_t cursor;
-    struct decimals price, qty;
-    bool has_agg;
-};
-
-struct tape {
-    struct market market; // first: a tape is a market
-    struct tape_stats stats;
-    struct item *items;
-    size_t n, cap;
-    char *text;
-    size_t text_n, text_cap;
-    size_t pos;            // items before it are released
-    struct sim_event next; // what peek() shows
-    int64_t shift_ms;
-    int64_t first_ms, last_ms;
-    bool full;
-    struct index index[MARKET_MAX_LANES];
-};
 
 static const struct market_ops ops;
 
@@ -53,7 +18,7 @@ struct tape *tape_new(void)
 {
     struct tape *t = xcalloc(1, sizeof *t);
     t->market.ops = &ops;
-    t->market.has_trades = true;
+    t->file_order = INT64_MIN;
     return t;
 }
 
@@ -92,61 +57,145 @@ struct adding {
     bool no_symbol;
 };
 
-static void on_trade(void *arg, const struct line_trade *lt)
+// A new item of the symbol at the end; NULL: no symbol known, or the tape is full.
+static struct item *add_item(struct adding *a, struct slice symbol, enum sim_venue venue,
+                             int64_t t_ms)
 {
-    struct adding *a = arg;
     struct tape *t = a->t;
-    if (lt->single && !lt->counted) {
-        t->stats.excluded++;
-        return;
-    }
-    char symbol[SIM_SYMBOL_TEXT];
-    if (lt->symbol.n > 0) {
-        str_copyn(symbol, sizeof symbol, lt->symbol.p, lt->symbol.n);
+    char name[SIM_SYMBOL_TEXT];
+    if (symbol.n > 0) {
+        str_copyn(name, sizeof name, symbol.p, symbol.n);
     } else if (a->dflt_symbol != NULL) {
-        str_copy(symbol, sizeof symbol, a->dflt_symbol);
+        str_copy(name, sizeof name, a->dflt_symbol);
     } else {
         a->no_symbol = true;
-        return;
+        return NULL;
     }
-    int lane = market_add_lane(&t->market, symbol);
-    if (lane < 0 || t->n >= MAX_TRADES || t->text_n >= MAX_TEXT) {
+    int lane = market_add_venue_lane(&t->market, name, venue);
+    if (lane < 0 || t->n >= MAX_ITEMS || t->text_n >= MAX_TEXT) {
         t->full = true;
-        return;
+        return NULL;
     }
-    struct index *ix = &t->index[lane];
-    see_decimals(&ix->price, lt->price);
-    see_decimals(&ix->qty, lt->qty);
-    ix->has_agg = ix->has_agg || !lt->single;
     if (t->n == t->cap) {
         t->cap = t->cap * 2 + 4096;
         t->items = xrealloc(t->items, t->cap * sizeof *t->items);
     }
-    t->items[t->n++] = (struct item){
-        .t_ms = lt->t_ms,
-        .e_ms = lt->e_ms >= 0 ? lt->e_ms : lt->t_ms,
-        .id = lt->id,
-        .first = lt->first >= 0 ? lt->first : lt->id,
-        .last = lt->last >= 0 ? lt->last : lt->id,
-        .text = (uint32_t)t->text_n,
-        .price_n = (uint8_t)lt->price.n,
-        .qty_n = (uint8_t)lt->qty.n,
-        .nq_n = (uint8_t)lt->nq.n,
-        .flags = (uint8_t)((lt->buyer_is_maker ? F_MAKER : 0) | (lt->st ? F_ST : 0) |
-                           (lt->single ? F_SINGLE : 0)),
-        .lane = (uint16_t)lane,
-    };
+    // Within a file lines keep their order; files are woven together by event time.
+    t->file_order = t_ms > t->file_order ? t_ms : t->file_order;
+    struct item *it = &t->items[t->n++];
+    *it = (struct item){.t_ms = t_ms,
+                        .e_ms = t_ms,
+                        .order = t->file_order,
+                        .format = EVENT_NO_FORMAT,
+                        .venue = (uint8_t)venue,
+                        .lane = (uint16_t)lane};
+    return it;
+}
+
+static void add_raw(struct tape *t, struct item *it, struct slice raw)
+{
+    it->raw = (uint32_t)t->text_n;
+    it->raw_n = (uint32_t)raw.n;
+    add_text(t, raw);
+}
+
+static void note_format(struct tape *t, const struct item *it)
+{
+    struct lane *l = &t->market.lane[it->lane];
+    if (it->format >= WIRE_FORMATS) {
+        return;
+    }
+    if (l->formats[it->kind] == 0) {
+        l->main_format[it->kind] = it->format;
+    }
+    l->formats[it->kind] |= UINT32_C(1) << it->format;
+}
+
+static void on_trade(void *arg, const struct line_trade *lt)
+{
+    struct adding *a = arg;
+    struct tape *t = a->t;
+    bool excluded = lt->single && !lt->counted;
+    t->stats.excluded += excluded;
+    // Archives of any venue's trades have no frames: they suit every wire.
+    struct item *it = add_item(a, lt->symbol, lt->raw.n > 0 ? VENUE_BINANCE : VENUE_ANY, lt->t_ms);
+    if (it == NULL) {
+        return;
+    }
+    it->e_ms = lt->e_ms >= 0 ? lt->e_ms : lt->t_ms;
+    it->kind = SIM_TRADE;
+    it->flags = (uint8_t)((lt->buyer_is_maker ? F_MAKER : 0) | (lt->st ? F_ST : 0) |
+                          (lt->single ? F_SINGLE : 0) | (excluded ? F_NO_TRADE : 0));
+    if (lt->raw.n > 0) {
+        it->format = BN_TRADE_SINGLE;
+        add_raw(t, it, lt->raw);
+    }
+    if (excluded) {
+        return;
+    }
+    struct index *ix = &t->index[it->lane];
+    see_decimals(&ix->price, lt->price);
+    see_decimals(&ix->qty, lt->qty);
+    ix->has_agg = ix->has_agg || !lt->single;
+    it->id = lt->id;
+    it->first = lt->first >= 0 ? lt->first : lt->id;
+    it->last = lt->last >= 0 ? lt->last : lt->id;
+    it->text = (uint32_t)t->text_n;
+    it->price_n = (uint8_t)lt->price.n;
+    it->qty_n = (uint8_t)lt->qty.n;
+    it->nq_n = (uint8_t)lt->nq.n;
     add_text(t, lt->price);
     add_text(t, lt->qty);
     add_text(t, lt->nq);
+}
+
+// The first level of a side shows how the venue writes prices and quantities.
+static void see_level(struct index *ix, struct slice levels)
+{
+    struct scan sc = {levels.p, levels.p + levels.n};
+    struct slice price;
+    struct slice qty;
+    if (levels.n > 0 && scan_take(&sc, '[') && scan_take(&sc, '[') && scan_string(&sc, &price) &&
+        scan_take(&sc, ',') && scan_string(&sc, &qty)) {
+        see_decimals(&ix->price, price);
+        see_decimals(&ix->qty, qty);
+    }
+}
+
+static void on_event(void *arg, const struct line_event *ev)
+{
+    struct adding *a = arg;
+    int64_t t_ms = ev->t_ms >= 0 ? ev->t_ms : a->t->file_order;
+    struct item *it = add_item(a, ev->symbol, ev->venue, t_ms);
+    if (it == NULL) {
+        return;
+    }
+    it->kind = (uint8_t)ev->kind;
+    it->format = ev->format;
+    it->flags = F_NO_TRADE;
+    it->id = ev->last_id;
+    it->first = ev->first_id;
+    it->last = ev->prev_id;
+    add_raw(a->t, it, ev->raw);
+    note_format(a->t, it);
+    see_level(&a->t->index[it->lane], ev->bids);
+    see_level(&a->t->index[it->lane], ev->asks);
+    a->t->stats.events++;
+}
+
+void tape_next_file(struct tape *t)
+{
+    t->file_order = INT64_MIN;
+    t->files++;
 }
 
 enum line_kind tape_add_line(struct tape *t, const char *p, size_t n, const char *dflt_symbol,
                              const char **why)
 {
     struct adding a = {.t = t, .dflt_symbol = dflt_symbol};
+    struct line_sink sink = {.on_trade = on_trade, .on_event = on_event, .arg = &a};
     t->stats.lines++;
-    enum line_kind kind = line_parse(p, n, on_trade, &a, why);
+    enum line_kind kind = line_read(p, n, &sink, why);
     if (a.no_symbol) {
         *why = "the row names no symbol and the file name has none";
         kind = LINE_BAD;
@@ -174,29 +223,73 @@ static void unit_text(char *out, size_t size, struct decimals d)
     str_fmt(out, size, "0.%s", digits);
 }
 
-// Drops what is not served and numbers single fills.
+static int by_order(const void *a, const void *b, void *arg)
+{
+    const struct item *items = arg;
+    uint32_t x = *(const uint32_t *)a;
+    uint32_t y = *(const uint32_t *)b;
+    if (items[x].order != items[y].order) {
+        return items[x].order < items[y].order ? -1 : 1;
+    }
+    return x < y ? -1 : x > y;
+}
+
+// Weaves the files together.
+static void sort_items(struct tape *t)
+{
+    if (t->files < 2) {
+        return;
+    }
+    uint32_t *at = xmalloc((t->n + 1) * sizeof *at);
+    for (size_t i = 0; i < t->n; i++) {
+        at[i] = (uint32_t)i;
+    }
+    qsort_r(at, t->n, sizeof *at, by_order, t->items);
+    struct item *sorted = xmalloc((t->n + 1) * sizeof *sorted);
+    for (size_t i = 0; i < t->n; i++) {
+        sorted[i] = t->items[at[i]];
+    }
+    free(at);
+    free(t->items);
+    t->items = sorted;
+    t->cap = t->n + 1;
+}
+
+// Numbers single fills.
 static void settle(struct tape *t)
 {
     int64_t next_id[MARKET_MAX_LANES];
     memset(next_id, 0xff, sizeof next_id);
-    size_t kept = 0;
     for (size_t i = 0; i < t->n; i++) {
-        struct item it = t->items[i];
-        struct index *ix = &t->index[it.lane];
-        if (it.flags & F_SINGLE) {
+        struct item *it = &t->items[i];
+        struct index *ix = &t->index[it->lane];
+        if (it->flags & F_NO_TRADE) {
+            continue;
+        }
+        if (it->flags & F_SINGLE) {
             if (ix->has_agg) {
                 t->stats.superseded++;
+                it->flags |= F_NO_TRADE; // still a frame of @trade
                 continue;
             }
-            if (next_id[it.lane] < 0) {
-                next_id[it.lane] = it.id;
+            if (next_id[it->lane] < 0) {
+                next_id[it->lane] = it->id;
             }
-            it.id = next_id[it.lane]++;
+            it->id = next_id[it->lane]++;
         }
         ix->n++;
-        t->items[kept++] = it;
     }
-    t->n = kept;
+}
+
+// A REST body has no time of its own to be waited for: it is there with what stands behind it.
+static void place_snapshots(struct tape *t)
+{
+    for (size_t i = t->n; i > 0; i--) {
+        struct item *it = &t->items[i - 1];
+        if (it->kind == SIM_SNAPSHOT && t->n > 1) {
+            it->t_ms = i < t->n ? t->items[i].t_ms : t->items[i - 2].t_ms;
+        }
+    }
 }
 
 static int by_id(const void *a, const void *b, void *arg)
@@ -212,7 +305,9 @@ static int by_id(const void *a, const void *b, void *arg)
     return x < y ? -1 : x > y;
 }
 
-// Marks later copies of an id with t_ms = -1 and rebuilds.
+#define DROPPED INT64_MIN
+
+// Marks later copies of an id and rebuilds.
 static void drop_repeated(struct tape *t)
 {
     size_t dropped = 0;
@@ -221,7 +316,7 @@ static void drop_repeated(struct tape *t)
         for (size_t i = 1; i < ix->n; i++) {
             if (t->items[ix->at[i]].id == t->items[ix->at[i - 1]].id) {
                 ix->at[i - 1] = ix->at[i - 1] < ix->at[i] ? ix->at[i - 1] : ix->at[i];
-                t->items[ix->at[i]].t_ms = -1;
+                t->items[ix->at[i]].t_ms = DROPPED;
                 ix->at[i] = ix->at[i - 1];
                 dropped++;
             }
@@ -232,7 +327,7 @@ static void drop_repeated(struct tape *t)
     }
     size_t kept = 0;
     for (size_t i = 0; i < t->n; i++) {
-        if (t->items[i].t_ms >= 0) {
+        if (t->items[i].t_ms != DROPPED) {
             t->items[kept++] = t->items[i];
         } else {
             t->index[t->items[i].lane].n--;
@@ -250,9 +345,13 @@ static void build_index(struct tape *t)
         ix->at = xmalloc((ix->n + 1) * sizeof *ix->at);
         ix->n = 0;
     }
+    t->trades = 0;
     for (size_t i = 0; i < t->n; i++) {
         struct index *ix = &t->index[t->items[i].lane];
-        ix->at[ix->n++] = (uint32_t)i;
+        if ((t->items[i].flags & F_NO_TRADE) == 0) {
+            ix->at[ix->n++] = (uint32_t)i;
+            t->trades++;
+        }
     }
     for (int l = 0; l < t->market.lanes; l++) {
         struct index *ix = &t->index[l];
@@ -268,14 +367,16 @@ static void build_index(struct tape *t)
 int tape_finish(struct tape *t, struct err *e)
 {
     if (t->full) {
-        return err_set(e, ERR_LIMIT, "more trades or symbols than a replay holds");
+        return err_set(e, ERR_LIMIT, "more frames or symbols than a replay holds");
     }
+    sort_items(t);
     settle(t);
     build_index(t);
     drop_repeated(t);
     build_index(t);
+    place_snapshots(t);
     if (t->n == 0) {
-        return err_set(e, ERR_STATE, "no trade found in %lld lines (%lld bad)",
+        return err_set(e, ERR_STATE, "no trade and no frame found in %lld lines (%lld bad)",
                        (long long)t->stats.lines, (long long)t->stats.bad_lines);
     }
     t->first_ms = t->last_ms = t->items[0].t_ms;
@@ -283,11 +384,14 @@ int tape_finish(struct tape *t, struct err *e)
         int64_t ms = t->items[i].t_ms;
         t->first_ms = ms < t->first_ms ? ms : t->first_ms;
         t->last_ms = ms > t->last_ms ? ms : t->last_ms;
+        t->market.has_trades = t->market.has_trades || t->items[i].kind == SIM_TRADE;
     }
     for (int l = 0; l < t->market.lanes; l++) {
         struct lane *lane = &t->market.lane[l];
         unit_text(lane->tick, sizeof lane->tick, t->index[l].price);
         unit_text(lane->step, sizeof lane->step, t->index[l].qty);
+        lane->price_decimals = t->index[l].price.written;
+        lane->qty_decimals = t->index[l].qty.written;
     }
     return 0;
 }
@@ -329,21 +433,36 @@ static const struct sim_event *peek(struct market *m)
         return NULL;
     }
     const struct item *it = &t->items[t->pos];
-    t->next = (struct sim_event){.kind = SIM_TRADE, .lane = it->lane, .has_trade = true};
-    fill(t, it, &t->next.trade);
-    t->next.t_ms = t->next.trade.t_ms;
+    t->next = (struct sim_event){
+        .kind = (enum sim_kind)it->kind,
+        .venue = (enum sim_venue)it->venue,
+        .lane = it->lane,
+        .format = it->format,
+        .t_ms = it->t_ms + t->shift_ms,
+        .raw = {t->text + it->raw, it->raw_n},
+        .has_trade = (it->flags & F_NO_TRADE) == 0,
+    };
+    if (t->next.has_trade) {
+        fill(t, it, &t->next.trade);
+    } else {
+        t->next.last_id = it->id;
+        t->next.first_id = it->first;
+        t->next.prev_id = it->last;
+    }
     return &t->next;
 }
 
 static void advance(struct market *m)
 {
     struct tape *t = tape_of(m);
-    if (t->pos < t->n) {
-        struct sim_trade out;
-        fill(t, &t->items[t->pos], &out);
-        market_note_release(m, &out);
-        t->pos++;
+    const struct sim_event *e = peek(m);
+    if (e == NULL) {
+        return;
     }
+    if (e->has_trade) {
+        market_note_release(m, &e->trade);
+    }
+    t->pos++;
 }
 
 // First index entry that is not before (id, or time); a linear search when times step back.
@@ -429,6 +548,7 @@ static void tape_free(struct market *m)
     for (int l = 0; l < m->lanes; l++) {
         free(t->index[l].at);
     }
+    tape_books_free(t->books);
     free(t->items);
     free(t->text);
     free(t);
@@ -441,6 +561,7 @@ static const struct market_ops ops = {
     .seek_time = seek_time,
     .seek_newest = seek_newest,
     .read = read_next,
+    .book = tape_book,
     .free = tape_free,
 };
 
@@ -456,7 +577,7 @@ const struct tape_stats *tape_stats(const struct tape *t)
 
 size_t tape_len(const struct tape *t)
 {
-    return t->n;
+    return t->trades;
 }
 
 int64_t tape_lane_len(const struct tape *t, int lane)

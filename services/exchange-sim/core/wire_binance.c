@@ -272,7 +272,7 @@ static void partials(struct state *st, struct market *m, const struct sim_event 
     for (int k = 0; k < 3; k++) {
         uint8_t format = (uint8_t)(BN_DEPTH_DIFFS + 3 * k + speed);
         if (!wanted(out, e->lane, SIM_DEPTH, format) ||
-            !m->ops->book(m, e->lane, partial_levels[k], &st->book, &raw)) {
+            !m->ops->book(m, e->lane, partial_levels[k], 0, &st->book, &raw)) {
             continue;
         }
         const struct lane *l = &m->lane[e->lane];
@@ -313,8 +313,8 @@ static void book_moved(struct state *st, struct market *m, const struct sim_even
     bool one = wanted(out, e->lane, SIM_TICKER, BN_TICKER_ONE);
     bool all = wanted(out, WIRE_ALL_LANES, SIM_TICKER, BN_TICKER_ALL);
     struct slice raw;
-    if (!(one || all) || !m->ops->book(m, e->lane, 1, &st->book, &raw) || st->book.side[0].n == 0 ||
-        st->book.side[1].n == 0) {
+    if (!(one || all) || !m->ops->book(m, e->lane, 1, 0, &st->book, &raw) ||
+        st->book.side[0].n == 0 || st->book.side[1].n == 0) {
         return;
     }
     struct sim_level bid = st->book.side[0].at[0];

@@ -110,6 +110,8 @@ static int status(struct sim *s, struct buf *body)
     jw_kint(&w, "stall_dropped", s->faults.stall_dropped);
     jw_kint(&w, "stall_delayed", s->faults.stall_delayed);
     jw_kint(&w, "malformed", s->faults.malformed);
+    jw_kint(&w, "stale", s->faults.stale);
+    jw_kint(&w, "crossed", s->faults.crossed);
     jw_kbool(&w, "holding", faults_holding(&s->faults));
     jw_end_obj(&w);
     put_lanes(s, &w);
@@ -260,7 +262,14 @@ int control_answer(struct sim *s, const char *path, rest_param_fn param, void *a
     if (kind == SIM_KINDS) {
         return control_reply(body, 400, "kind=trade|depth|ticker|mark|liquidation|kline");
     }
-    if (strcmp(path, "/skip") == 0) {
+    if (strcmp(path, "/stale") == 0) {
+        int64_t age = control_number(param, arg, "age_ms", 60000, 86400000);
+        if (age < 1) {
+            return control_reply(body, 400, "n=0..100000, age_ms=1..86400000");
+        }
+        s->stale.n += n;
+        s->stale.age_ms = age;
+    } else if (strcmp(path, "/skip") == 0) {
         faults_skip(&s->faults, kind, n);
     } else if (strcmp(path, "/duplicate") == 0) {
         faults_duplicate(&s->faults, kind, n);

@@ -53,6 +53,7 @@ int recording_read(struct tape *t, const char *path, const char *dflt_symbol,
     if (f == NULL) {
         return err_set(e, ERR_IO, "%s: %s", path, strerror(errno));
     }
+    tape_next_file(t);
     struct buf b;
     buf_init(&b, MAX_LINE);
     int rc = 0;

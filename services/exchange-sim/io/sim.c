@@ -103,6 +103,16 @@ struct wire_key sim_find_stream(const struct sim *s, const char *name)
     return key;
 }
 
+int64_t sim_take_stale(struct sim *s)
+{
+    if (s->stale.n == 0) {
+        return 0;
+    }
+    s->stale.n--;
+    s->faults.stale++;
+    return s->stale.age_ms;
+}
+
 bool sim_send_malformed(struct sim *s, int lane, const char *kind, int64_t n)
 {
     struct sim_trade like = {

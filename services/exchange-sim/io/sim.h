@@ -65,7 +65,10 @@ struct sim {
     int64_t frames, connections, refused_rest, closed_slow, closed_rate, rest_requests;
     struct buf scratch; // one frame
     struct buf skewed;  // the same with a wrong stamp
-    int64_t grace_us;   // monotonic: the market starts for others than trade readers; 0 = no
+    struct {
+        int64_t n, age_ms; // the next n answers of GET /depth are so old
+    } stale;
+    int64_t grace_us; // monotonic: the market starts for others than trade readers; 0 = no
 };
 
 // ---- sim.c: the feed ----------------------------------------------------------------------------
@@ -83,6 +86,8 @@ void sim_kick_feed(struct sim *s); // look again at what is due, now
 void sim_set_paused(struct sim *s, bool paused);
 // Sends broken trade frames to the lane's subscribers. False: unknown kind.
 bool sim_send_malformed(struct sim *s, int lane, const char *kind, int64_t n);
+// How old the next answer of GET /depth is to be; 0 = as it should.
+int64_t sim_take_stale(struct sim *s);
 // The stream of this name on any route of any wire; lane = WIRE_SILENT: there is none.
 struct wire_key sim_find_stream(const struct sim *s, const char *name);
 

@@ -9,6 +9,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/str.h"
+#include "services/exchange-sim/core/rest_book.h"
 
 #define MAX_PARAMS 16
 #define MAX_PARAM_TEXT 512
@@ -93,7 +94,7 @@ static int venue_answer(struct sim *s, struct session *x, const char *path, stru
 {
     struct buf *b = &x->body;
     int64_t wall = sim_wall_ms(s);
-    x->used_weight = weight_use(&s->weight, wall, weight_of_path(path));
+    x->used_weight = weight_use(&s->weight, wall, rest_weight(path, param, q));
     s->weight_used_max = x->used_weight > s->weight_used_max ? x->used_weight : s->weight_used_max;
     if (x->used_weight > s->cfg->weight_limit) {
         s->refused_rest++;
@@ -118,7 +119,11 @@ static int venue_answer(struct sim *s, struct session *x, const char *path, stru
         buf_adds(b, "{}");
         return 200;
     }
-    return rest_error(b, 404, -5000, "Path or method is invalid");
+    if (is_get && strcmp(path, "/fapi/v1/depth") == 0) {
+        return rest_depth(s->market, sim_take_stale(s), param, q, b);
+    }
+    int status = is_get ? rest_prices(s->market, sim_clock_ms(s), path, param, q, b) : 0;
+    return status != 0 ? status : rest_error(b, 404, -5000, "Path or method is invalid");
 }
 
 // The answer to something else.

@@ -11,6 +11,8 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "common/base/str.h"
+
 #define DATA "../shared/data/"
 
 static int64_t bad_seen, bad_line_no;
@@ -237,17 +239,66 @@ Test(recordings, the_stream_csv_has_holes_by_design)
     market_free(tape_market(t));
 }
 
-Test(recordings, files_without_trades_are_refused)
+Test(recordings, every_frame_of_every_kind_is_an_event)
 {
+    static const struct {
+        const char *file;
+        int64_t counts[SIM_KINDS]; // trades (aggregated), then the other kinds
+    } rows[] = {
+        {"binance_usdm_BTCUSDT_20220811_1427_trade-depth0ms.raw.gz",
+         {[SIM_TRADE] = 1326, [SIM_DEPTH] = 206, [SIM_SNAPSHOT] = 1}},
+        {"binance_usdm_BTCUSDT_20230404_2358_trade-depth0ms-bookTicker-markPrice.raw.gz",
+         {[SIM_TRADE] = 2197,
+          [SIM_DEPTH] = 4322,
+          [SIM_TICKER] = 6765,
+          [SIM_MARK] = 99,
+          [SIM_SNAPSHOT] = 1}},
+        {"binance_usdm_BTCUSDT_20240808_2354_trade-depth0ms-bookTicker.raw.gz",
+         {[SIM_TRADE] = 21313, [SIM_DEPTH] = 6551, [SIM_TICKER] = 66089, [SIM_SNAPSHOT] = 1}},
+        {"binance_usdm_BTCUSDT_20260718_2137_depth100ms.jsonl.gz", {[SIM_DEPTH] = 588}},
+        {"binance_usdm_BTCUSDT_20260718_2137_kline1m.jsonl", {[SIM_KLINE] = 116}},
+        {"binance_usdm_BTCUSDT_20260718_2137_rest-depth-STALE.json", {[SIM_SNAPSHOT] = 1}},
+        {"binance_usdm_SUSHI-AKRO-KEEP-CTK_20210722_2225_combined-ws.cryptofeed.gz",
+         {[SIM_TRADE] = 91, [SIM_DEPTH] = 764, [SIM_TICKER] = 613, [SIM_KLINE] = 67}},
+        {"binance_usdm_SUSHI-AKRO-KEEP-CTK_20210722_2225_rest-depth.cryptofeed.gz",
+         {[SIM_SNAPSHOT] = 4}},
+        {"bybit_linear_BTCUSDT_20240402_1523_orderbook500.jsonl.gz", {[SIM_DEPTH] = 315}},
+        {"bybit_linear_BTCUSDT-BTCPERP_20240402_1523_publicTrade.jsonl.gz", {[SIM_TRADE] = 232}},
+        {"bybit_linear_BTCUSDT_20240130_0932_orderbook200-lossy.raw.gz", {[SIM_DEPTH] = 639}},
+    };
     if (access(DATA, R_OK) != 0) {
         printf("absent: " DATA " (not checked)\n");
         return;
     }
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char path[512];
+        struct tape *t = tape_new();
+        struct err e = {0};
+        str_fmt(path, sizeof path, DATA "%s", rows[i].file);
+        cr_assert_eq(recording_read(t, path, "", &report, &e), 0, "%s", e.text);
+        cr_assert_eq(tape_finish(t, &e), 0, "%s", e.text);
+        cr_assert_eq(tape_stats(t)->bad_lines, 0, "%s", path);
+        int64_t counts[SIM_KINDS] = {0};
+        const struct sim_event *ev;
+        while ((ev = market_peek(tape_market(t))) != NULL) {
+            counts[ev->kind]++;
+            cr_assert(ev->has_trade || ev->raw.n > 0);
+            market_advance(tape_market(t));
+        }
+        for (int k = 0; k < SIM_KINDS; k++) {
+            cr_assert_eq(counts[k], rows[i].counts[k], "%s kind %d: %lld", rows[i].file, k,
+                         (long long)counts[k]);
+        }
+        market_free(tape_market(t));
+    }
+}
+
+Test(recordings, a_file_of_nothing_is_refused)
+{
     struct tape *t = tape_new();
     struct err e = {0};
-    cr_assert_eq(recording_read(t, DATA "binance_usdm_BTCUSDT_20260718_2137_depth100ms.jsonl.gz",
-                                "", &report, &e),
-                 0);
+    const char *why;
+    cr_assert_eq(tape_add_line(t, "{\"result\":null,\"id\":1}", 22, "BTCUSDT", &why), LINE_OTHER);
     cr_assert_neq(tape_finish(t, &e), 0);
     market_free(tape_market(t));
 }

@@ -1,0 +1,68 @@
+#ifndef SIM_CORE_TAPE_ITEMS_H
+#define SIM_CORE_TAPE_ITEMS_H
+// Inside of a recording: what tape.c (reading, timeline) and tape_book.c (books) share.
+
+#include "services/exchange-sim/core/tape.h"
+
+enum {
+    F_MAKER = 1,
+    F_ST = 2,
+    F_SINGLE = 4,   // a row of @trade
+    F_NO_TRADE = 8, // an event, or a fill that does not become an aggregated trade
+};
+
+struct item {
+    int64_t t_ms, e_ms;
+    // A trade: aggregate id, first, last. Depth: u, U, pu. A snapshot: lastUpdateId.
+    int64_t id, first, last;
+    int64_t order;  // its place among the files
+    uint32_t text;  // of a trade: price, qty, nq one behind the other
+    uint32_t raw;   // the frame
+    uint32_t raw_n; // 0 = none
+    uint8_t price_n, qty_n, nq_n, flags;
+    uint8_t kind, format, venue;
+    uint16_t lane;
+};
+
+// The decimals of a lane's numbers: written, and needed (without trailing zeros).
+struct decimals {
+    int written, needed;
+};
+
+struct index {
+    uint32_t *at; // positions of trades in items, in id order
+    size_t n;
+    bool time_sorted; // times rise with ids, so a binary search by time is right
+    size_t cursor;
+    struct decimals price, qty;
+    bool has_agg;
+};
+
+struct tape_books;
+
+struct tape {
+    struct market market; // first: a tape is a market
+    struct tape_stats stats;
+    struct item *items;
+    size_t n, cap;
+    size_t trades; // of the items
+    char *text;
+    size_t text_n, text_cap;
+    size_t pos;            // items before it are released
+    struct sim_event next; // what peek() shows
+    int64_t shift_ms;
+    int64_t first_ms, last_ms;
+    int64_t file_order; // the largest event time of the file so far
+    int files;
+    bool full;
+    struct index index[MARKET_MAX_LANES];
+    struct tape_books *books;
+};
+
+// ---- tape_book.c --------------------------------------------------------------------------------
+void tape_books_free(struct tape_books *b);
+// market_ops.book of a recording.
+bool tape_book(struct market *m, int lane, size_t limit, int64_t age_ms, struct sim_book *out,
+               struct slice *raw);
+
+#endif
