@@ -219,7 +219,8 @@ static int orderbook(const struct request *q)
         return refuse(q, lane < 0 ? "Not supported symbols" : "params error: limit invalid");
     }
     const struct lane *l = &q->m->lane[lane];
-    bool known = q->m->ops->book != NULL && q->m->ops->book(q->m, lane, (size_t)limit, &book, &raw);
+    bool known =
+        q->m->ops->book != NULL && q->m->ops->book(q->m, lane, (size_t)limit, 0, &book, &raw);
     begin(q, 0, "OK");
     buf_addf(q->out, "\"s\":\"%s\"", l->symbol);
     for (int side = 0; side < 2; side++) {

@@ -270,7 +270,7 @@ static void side_delta(struct buf *out, const struct sim_levels *a, const struct
 static bool fresh_book(struct state *st, struct market *m, int lane, size_t levels)
 {
     struct slice raw = {0};
-    return m->ops->book != NULL && m->ops->book(m, lane, levels, &st->fresh, &raw) &&
+    return m->ops->book != NULL && m->ops->book(m, lane, levels, 0, &st->fresh, &raw) &&
            st->fresh.side[0].n > 0 && st->fresh.side[1].n > 0;
 }
 
@@ -399,7 +399,7 @@ bool bybit_ticker_at(struct market *m, int lane, int64_t t_ms, struct bybit_tick
     }
     struct sim_book book = {0};
     struct slice raw = {0};
-    if (m->ops->book != NULL && m->ops->book(m, lane, 1, &book, &raw) && book.side[0].n > 0 &&
+    if (m->ops->book != NULL && m->ops->book(m, lane, 1, 0, &book, &raw) && book.side[0].n > 0 &&
         book.side[1].n > 0) {
         for (int side = 0; side < 2; side++) {
             number(out->value[7 + side * 2], book.side[side].at[0].price, l->price_decimals,
