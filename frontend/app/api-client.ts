@@ -20,7 +20,7 @@ const PATHS: Record<SliceName, string> = {
   backfill: "/backfill/status",
   price: "/price",
   levels: "/levels",
-  context: "/context?profile_rows=1",
+  context: "/context?profile_rows=-1",
   profile: "/context?profile_rows=240",
   metrics: "/metrics",
   strategy: "/strategy/status",

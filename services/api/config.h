@@ -23,6 +23,8 @@ struct config {
     int64_t threads, keep_alive_ms, request_timeout_ms, cache_mb;
     bool backfill_enabled;
     int64_t max_missing_sec;
+    char token[256], token_scope[16];
+    int64_t max_trades, ws_clients, ws_rate, ws_ping_ms, ws_silent_ms, ws_stuck_ms;
 
     // Made of the text by config_check().
     struct redis_url url;

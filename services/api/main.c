@@ -2,12 +2,15 @@
 // the loop of this thread.
 
 #include <signal.h>
+#include <string.h>
 
 #include "common/base/str.h"
 #include "common/io/boot.h"
 #include "services/api/config.h"
+#include "services/api/io/push.h"
 #include "services/api/io/serve.h"
 #include "services/api/io/source.h"
+#include "services/api/io/tail.h"
 #include "services/api/io/web.h"
 
 #define CACHE_SLOTS 512
@@ -17,6 +20,9 @@ struct app {
     struct gateway gateway;
     struct web *web;
     struct source *source;
+    struct tail *tail;
+    struct push *push;
+    struct lists lists;
     struct service *service;
 };
 
@@ -26,6 +32,7 @@ static void own_metrics(void *arg, struct buf *out)
     struct cache_stats c;
     int open = 0, idle = 0;
     stats_text(a->gateway.stats, out);
+    push_text(a->push, out);
     cache_stats(a->gateway.cache, &c);
     web_load(a->web, &open, &idle);
     prom_head(out, "bc4_api_snapshot_age_ms", "gauge", "Since the snapshots last equalled Redis");
@@ -75,6 +82,8 @@ static void gateway_start(struct app *a, struct clock clock)
                           .cache = cache_new(CACHE_SLOTS, (size_t)a->cfg.cache_mb << 20),
                           .stats = stats_new(),
                           .cors_origins = a->cfg.cors_origins,
+                          .token = a->cfg.token,
+                          .token_for_all = strcmp(a->cfg.token_scope, "all") == 0,
                           .backfill_off = !a->cfg.backfill_enabled,
                           .max_missing_sec = a->cfg.max_missing_sec,
                           .started_mono_ms = clock.mono_ms(clock.arg),
@@ -82,9 +91,53 @@ static void gateway_start(struct app *a, struct clock clock)
                           .own_arg = a};
 }
 
+// ---- lists and push -----------------------------------------------------------------------------
+
+static size_t lists_newest(void *arg, size_t instrument, enum list_kind kind, size_t limit,
+                           int64_t from_ms, struct buf *out)
+{
+    return tail_newest(arg, instrument, kind, limit, from_ms, out);
+}
+
+static void lists_sum(void *arg, size_t instrument, int64_t from_ms, struct recent_stats *out)
+{
+    tail_sum(arg, instrument, from_ms, out);
+}
+
+static void something_new(void *arg)
+{
+    struct app *a = arg;
+    push_note(a->push);
+}
+
+static void push_side_start(struct app *a, struct loop *loop)
+{
+    const struct config *c = &a->cfg;
+    const struct tail_opts to = {.loop = loop,
+                                 .url = c->url,
+                                 .store = a->gateway.store,
+                                 .max_trades = (size_t)c->max_trades,
+                                 .on_entries = something_new,
+                                 .arg = a};
+    a->tail = tail_new(&to);
+    a->lists = (struct lists){.newest = lists_newest, .sum = lists_sum, .arg = a->tail};
+    a->gateway.lists = &a->lists;
+    const struct push_opts po = {.gateway = &a->gateway,
+                                 .tail = a->tail,
+                                 .max_clients = (size_t)c->ws_clients,
+                                 .token = a->gateway.token_for_all ? c->token : "",
+                                 .message_rate = c->ws_rate,
+                                 .ping_ms = c->ws_ping_ms,
+                                 .silent_ms = c->ws_silent_ms,
+                                 .stuck_ms = c->ws_stuck_ms};
+    a->push = push_new(&po);
+}
+
 static void gateway_stop(struct app *a)
 {
     web_free(a->web);
+    push_free(a->push);
+    tail_free(a->tail);
     cache_free(a->gateway.cache);
     store_free(a->gateway.store);
     stats_free(a->gateway.stats);
@@ -115,7 +168,9 @@ int main(int argc, char **argv)
     }
     struct err e = {0};
     gateway_start(&app, b.loop->clock);
+    push_side_start(&app, b.loop);
     struct web_opts wo = {.gateway = &app.gateway,
+                          .push = app.push,
                           .host = cfg->backend_host,
                           .port = (int)cfg->backend_port,
                           .threads = (int)cfg->threads,
@@ -123,7 +178,7 @@ int main(int argc, char **argv)
                           .request_timeout_ms = cfg->request_timeout_ms};
     hold_signals(SIG_BLOCK);
     app.web = web_new(&wo);
-    if (web_start(app.web, &e) != 0) {
+    if (push_start(app.push, &e) != 0 || web_start(app.web, &e) != 0) {
         gateway_stop(&app);
         return boot_fail(&b, NULL, &e);
     }
@@ -149,9 +204,12 @@ int main(int argc, char **argv)
                               .instance = cfg->instance,
                               .store = app.gateway.store,
                               .stats = app.gateway.stats,
+                              .on_published = something_new,
+                              .arg = &app,
                               .sweep_ms = cfg->sweep_ms,
                               .profile_ms = cfg->profile_ms};
     app.source = source_new(&sco);
+    tail_start(app.tail);
     service_set_redis(app.service, source_redis(app.source));
     hold_signals(SIG_UNBLOCK);
     boot_run(&b, app.service);

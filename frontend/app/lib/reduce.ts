@@ -30,6 +30,7 @@ export const CHANNELS = [
   "context",
   "profile",
   "metrics",
+  "footprint",
   "strategy",
   "candles:1m",
   "candles:5m",
@@ -38,7 +39,9 @@ export const CHANNELS = [
   "mark",
   "liquidations",
   "events",
+  "coverage",
   "health",
+  "feed",
 ] as const;
 
 const KEEP = { trades: 500, events: 200, liquidations: 200, candles: 1500 };
@@ -156,8 +159,8 @@ export function reduce(m: PushMessage, held: Held): Change[] {
     case "context":
       return [{ slice: "context", data: m.data as unknown as Context }];
     case "profile": {
-      const rows = list<ProfileRow>(m.data.rows ?? m.data.volume_profile);
-      const bin = m.data.bin ?? m.data.profile_bin;
+      const rows = list<ProfileRow>(m.data.volume_profile);
+      const bin = m.data.profile_bin;
       const before = held("profile");
       const same = before !== null && before.bin === bin;
       return [
@@ -171,16 +174,22 @@ export function reduce(m: PushMessage, held: Held): Change[] {
       ];
     }
     case "metrics":
-      return "metrics" in m.data
-        ? [{ slice: "footprint", data: m.data as unknown as StrategyMetrics }]
-        : [{ slice: "metrics", data: m.data as unknown as FlowMetrics }];
+      return [{ slice: "metrics", data: m.data as unknown as FlowMetrics }];
+    case "footprint":
+      return [{ slice: "footprint", data: m.data as unknown as StrategyMetrics }];
+    case "coverage":
+      return [{ slice: "coverage", data: m.data as unknown as Slices["coverage"] }];
+    case "feed":
+      return [{ slice: "feed", data: m.data as unknown as Slices["feed"] }];
     case "strategy":
       return [{ slice: "strategy", data: m.data as unknown as StrategyStatus }];
     case "candles:1m":
     case "candles:5m": {
       const slice = m.ch === "candles:1m" ? "candles1m" : "candles5m";
       const fresh = m.data as unknown as Candles;
-      return [{ slice, data: whole ? fresh : mergeCandles(held(slice), fresh) }];
+      // A snapshot brings the newest candles; older ones held of the same instrument stay good.
+      const before = held(slice);
+      return [{ slice, data: mergeCandles(before, { ...fresh, timeframe: m.ch.slice(8) }) }];
     }
     case "trades": {
       const fresh = m.data as unknown as Trades;

@@ -34,6 +34,14 @@ void still_debug_vwap(const struct ask *a, struct jw *w);
 void still_debug_poc(const struct ask *a, struct jw *w);
 void still_debug_exchangeinfo(const struct ask *a, struct jw *w);
 
+// answer_lists.c
+void live_trades(const struct ask *a, struct jw *w);
+void live_trades_range(const struct ask *a, struct jw *w);
+void live_trades_stats(const struct ask *a, struct jw *w);
+void live_events(const struct ask *a, struct jw *w);
+void live_liquidations(const struct ask *a, struct jw *w);
+void still_book(const struct ask *a, struct jw *w);
+
 // answer_metrics.c
 void still_metrics(const struct ask *a, struct jw *w);
 void exposition(const struct ask *a, bool openmetrics, struct buf *out);

@@ -183,7 +183,9 @@ void still_context(const struct ask *a, struct jw *w)
     jw_end_obj(w);
     put_field(w, "cumulative_delta", ctx, "cumulative_delta");
     coverage_summary(ctx, w);
-    rows_write(s, a->q->num[2], w);
+    if (a->q->num[2] >= 0) {
+        rows_write(s, a->q->num[2], w);
+    }
 }
 
 void still_coverage(const struct ask *a, struct jw *w)

@@ -12,6 +12,12 @@
         .text = "BTCUSDT or binance:BTCUSDT; the first configured instrument when absent"          \
     }
 
+#define P_LIMIT                                                                                    \
+    {                                                                                              \
+        .name = "limit", .type = PARAM_INT, .min = 1, .max = 1000, .def = "100",                   \
+        .text = "entries to return at most"                                                        \
+    }
+
 const struct route routes[] = {
     {.method = "GET",
      .path = "/health",
@@ -67,10 +73,11 @@ const struct route routes[] = {
                 .text = "sum(p*q)/sum(q), or sum(p*p*q)/sum(p*q)"},
                {.name = "profile_rows",
                 .type = PARAM_INT,
-                .min = 0,
+                .min = -1,
                 .max = 100000,
                 .def = "1000",
-                .text = "rows at most, coarser by an integer multiple of the bin; 0 = all bins"}},
+                .text = "rows at most, coarser by an integer multiple of the bin; 0 = all bins, "
+                        "-1 = no profile"}},
      .live = live_context,
      .still = still_context},
     {.method = "GET",
@@ -166,6 +173,61 @@ const struct route routes[] = {
                 .text = "YYYY-MM-DD; the newest day when absent"}},
      .live = live_age,
      .still = still_coverage},
+    {.method = "GET",
+     .path = "/trades",
+     .summary = "Newest trades, newest first",
+     .param = {P_SYMBOL, P_LIMIT},
+     .live = live_trades,
+     .still = still_who},
+    {.method = "GET",
+     .path = "/trades/range",
+     .summary = "Trades of the last minutes by the instrument's clock, newest first",
+     .param = {P_SYMBOL,
+               {.name = "minutes",
+                .type = PARAM_INT,
+                .min = 1,
+                .max = 1440,
+                .def = "5",
+                .text =
+                    "length of the window; truncated tells when more were traded than are kept"},
+               {.name = "limit",
+                .type = PARAM_INT,
+                .min = 1,
+                .max = 10000,
+                .def = "5000",
+                .text = "most trades to return"}},
+     .live = live_trades_range,
+     .still = still_who},
+    {.method = "GET",
+     .path = "/trades/stats",
+     .summary = "Count, volumes, first and last of the trades kept",
+     .param = {P_SYMBOL,
+               {.name = "minutes",
+                .type = PARAM_INT,
+                .min = 0,
+                .max = 1440,
+                .def = "0",
+                .text = "only the last minutes; 0 = all that are kept"}},
+     .live = live_trades_stats,
+     .still = still_who},
+    {.method = "GET",
+     .path = "/events",
+     .summary = "Newest events, newest first: candles, sessions, regime",
+     .param = {P_SYMBOL, P_LIMIT},
+     .live = live_events,
+     .still = still_who},
+    {.method = "GET",
+     .path = "/liquidations",
+     .summary = "Newest liquidations, newest first",
+     .param = {P_SYMBOL, P_LIMIT},
+     .live = live_liquidations,
+     .still = still_who},
+    {.method = "GET",
+     .path = "/book",
+     .summary = "Best levels of the order book, spread, imbalance",
+     .param = {P_SYMBOL},
+     .live = live_age,
+     .still = still_book},
 };
 const size_t routes_n = sizeof routes / sizeof routes[0];
 

@@ -16,6 +16,8 @@
 #include "common/base/err.h"
 #include "common/base/json.h"
 #include "common/market/instrument.h"
+#include "services/api/core/channel.h"
+#include "services/api/core/recent.h"
 #include "services/api/core/snap.h"
 
 enum param_type {
@@ -36,6 +38,15 @@ struct param {
 #define ROUTE_PARAMS 3
 #define QUERY_MAX 1024 // bytes of a query string
 
+// The newest entries of the streams, held outside the snapshots; thread-safe.
+struct lists {
+    // JSON objects, newest first, comma separated; how many.
+    size_t (*newest)(void *arg, size_t instrument, enum list_kind kind, size_t limit,
+                     int64_t from_ms, struct buf *out);
+    void (*sum)(void *arg, size_t instrument, int64_t from_ms, struct recent_stats *out);
+    void *arg;
+};
+
 // Gateway-wide facts of one request.
 struct env {
     bool redis_up;
@@ -47,6 +58,7 @@ struct env {
     struct snap *const *all;                   // every configured instrument, in order
     const int64_t *all_now_ms;                 // their clocks
     size_t n_all;                              // >= 1
+    const struct lists *lists;                 // NULL: none are held
     void (*own_metrics)(void *, struct buf *); // the gateway's own Prometheus text; may be NULL
     void *own_arg;
 };

@@ -24,6 +24,7 @@ enum section {
     SEC_LIQ,        // :liquidation_clusters
     SEC_MARK,       // :mark
     SEC_BACKFILL,   // :backfill
+    SEC_BOOK,       // :book
     SEC_FEED,       // health hash of the collector that serves this instrument
     SEC_COUNT_,
 };

@@ -2,10 +2,12 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include "common/base/mem.h"
 #include "common/base/str.h"
+#include "services/api/core/session.h"
 
 #define LIVE_MAX ((size_t)8 << 20)
 #define OUT_MAX ((size_t)16 << 20)
@@ -46,6 +48,10 @@ static const char *reason(int status)
         return "No Content";
     case 400:
         return "Bad Request";
+    case 401:
+        return "Unauthorized";
+    case 403:
+        return "Forbidden";
     case 404:
         return "Not Found";
     case 405:
@@ -56,6 +62,8 @@ static const char *reason(int status)
         return "Content Too Large";
     case 414:
         return "URI Too Long";
+    case 426:
+        return "Upgrade Required";
     case 431:
         return "Request Header Fields Too Large";
     case 500:
@@ -89,7 +97,7 @@ static void add_date(struct serve_scratch *s, int64_t wall_us)
     buf_add(&s->out, buf_ptr(&s->date), buf_len(&s->date));
 }
 
-static bool origin_allowed(const char *list, const char *origin)
+static bool is_listed(const char *list, const char *origin)
 {
     size_t n = strlen(origin);
     for (const char *p = list; *p;) {
@@ -108,6 +116,11 @@ static bool origin_allowed(const char *list, const char *origin)
         p = next;
     }
     return false;
+}
+
+bool serve_is_origin_allowed(const struct gateway *g, const char *origin)
+{
+    return origin == NULL || is_listed(g->cors_origins, origin);
 }
 
 struct head {
@@ -154,7 +167,7 @@ static void add_head(const struct gateway *g, struct serve_scratch *s, const str
         buf_adds(o, h->allow);
         buf_adds(o, "\r\n");
     }
-    if (in && in->origin && origin_allowed(g->cors_origins, in->origin)) {
+    if (in && in->origin && is_listed(g->cors_origins, in->origin)) {
         buf_adds(o, "Access-Control-Allow-Origin: ");
         buf_adds(o, in->origin);
         buf_adds(o, "\r\nAccess-Control-Expose-Headers: X-Data-Age-Ms, X-Simulated\r\n");
@@ -309,6 +322,7 @@ static void answer(const struct gateway *g, struct serve_scratch *s, const struc
         .n_all = n,
         .own_metrics = g->own_metrics,
         .own_arg = g->own_arg,
+        .lists = g->lists,
     };
     struct ask a = {&env, snap, q};
     struct moment at = {mono, env.redis_up};
@@ -323,6 +337,22 @@ static void answer(const struct gateway *g, struct serve_scratch *s, const struc
         }
     }
     release_snaps(s, q->route, snap, n);
+}
+
+bool serve_has_token(const struct gateway *g, const char *authorization)
+{
+    return authorization != NULL && strncasecmp(authorization, "Bearer ", 7) == 0 &&
+           token_equal(authorization + 7, strlen(authorization + 7), g->token);
+}
+
+// With a token set, what changes something wants it; with scope all everything but /health.
+static bool may_pass(const struct gateway *g, const struct route *r, const char *authorization)
+{
+    if (g->token == NULL || g->token[0] == '\0' || strcmp(r->path, "/health") == 0 ||
+        (!g->token_for_all && strcmp(r->method, "GET") == 0)) {
+        return true;
+    }
+    return serve_has_token(g, authorization);
 }
 
 void serve(const struct gateway *g, struct serve_scratch *s, const struct http_in *in,
@@ -356,6 +386,11 @@ void serve(const struct gateway *g, struct serve_scratch *s, const struct http_i
         (void)str_fmt(text, sizeof text, "method: '%.20s' is not served here (allowed: %s)",
                       in->method, allow);
         error_out(g, s, in, &h, text, out);
+        return;
+    }
+    if (!may_pass(g, r, in->authorization)) {
+        h.status = 401;
+        error_out(g, s, in, &h, "Authorization: a bearer token is needed", out);
         return;
     }
     if (in->has_body) {

@@ -9,6 +9,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/clock.h"
+#include "services/api/core/route.h"
 #include "services/api/io/cache.h"
 #include "services/api/io/stats.h"
 #include "services/api/io/store.h"
@@ -18,7 +19,10 @@ struct gateway {
     struct store *store;
     struct cache *cache;
     struct stats *stats;
-    const char *cors_origins; // comma separated; "*" allows any
+    const struct lists *lists; // may be NULL
+    const char *cors_origins;  // comma separated; "*" allows any
+    const char *token;         // "" = none
+    bool token_for_all;
     bool backfill_off;
     int64_t max_missing_sec;
     int64_t started_mono_ms;
@@ -29,7 +33,7 @@ struct gateway {
 // What matters of a request; NULL = header absent.
 struct http_in {
     const char *method, *path, *query;
-    const char *accept, *origin;
+    const char *accept, *origin, *authorization;
     bool has_body; // a body was announced: no route takes one
     bool keep_alive;
 };
@@ -54,6 +58,10 @@ struct http_out {
 // head lives until the scratch is used again.
 void serve(const struct gateway *g, struct serve_scratch *s, const struct http_in *in,
            struct http_out *out);
+// Is this an Authorization header with the gateway's token?
+bool serve_has_token(const struct gateway *g, const char *authorization);
+// May a page of this origin talk to us? True without an Origin header: then it is no browser.
+bool serve_is_origin_allowed(const struct gateway *g, const char *origin);
 // A bare error response with the JSON body {"error": text}; closes the connection.
 void serve_error(const struct gateway *g, struct serve_scratch *s, int status, const char *text,
                  struct http_out *out);

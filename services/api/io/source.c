@@ -75,6 +75,7 @@ static void section_key(const struct inst *in, enum section sec, char key[KEY_MA
         [SEC_LIQ] = "liquidation_clusters",
         [SEC_MARK] = "mark",
         [SEC_BACKFILL] = "backfill",
+        [SEC_BOOK] = "book",
     };
     char text[48];
     if (tail[sec]) {
@@ -118,6 +119,9 @@ static void publish_take(struct inst *in, struct snap *snap)
     in->cur = snap_ref(snap);
     store_publish_take(in->src->o.store, in->i, snap);
     stats_add(in->src->o.stats, STAT_PUBLISHED, 1);
+    if (in->src->o.on_published) {
+        in->src->o.on_published(in->src->o.arg);
+    }
 }
 
 // The days that :context now points to; true when they differ from those read so far.
@@ -313,6 +317,7 @@ static const struct {
     {SEC_LIQ, "_ver", BIT(SEC_LIQ)},
     {SEC_MARK, "_ver", BIT(SEC_MARK)},
     {SEC_BACKFILL, "_ver", BIT(SEC_BACKFILL)},
+    {SEC_BOOK, "_ver", BIT(SEC_BOOK)},
 };
 #define N_WATCHED (sizeof WATCHED / sizeof WATCHED[0])
 
@@ -472,6 +477,7 @@ static unsigned topic_sections(struct slice topic)
         {"liquidation_clusters", BIT(SEC_LIQ)},
         {"mark", BIT(SEC_MARK)},
         {"backfill", BIT(SEC_BACKFILL)},
+        {"book", BIT(SEC_BOOK)},
     };
     for (size_t i = 0; i < sizeof TOPIC / sizeof TOPIC[0]; i++) {
         if (slice_eq(topic, TOPIC[i].topic)) {

@@ -18,6 +18,8 @@ struct source_opts {
     struct stats *stats; // borrowed
     int64_t sweep_ms;
     int64_t profile_ms; // shortest time between two full reads of a profile or candle hash
+    void (*on_published)(void *arg); // a snapshot was published; may be NULL
+    void *arg;
 };
 struct source *source_new(const struct source_opts *o);
 void source_free(struct source *s);

@@ -6,11 +6,14 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/str.h"
+#include "services/api/io/adopt.h"
 
 #define WAKE_SIGNAL SIGUSR1
 #define STACK_BYTES ((size_t)1024 << 10)
@@ -293,10 +296,77 @@ static bool wants_keep_alive(const struct mg_request_info *ri, const char *conne
     return ri->http_version && strcmp(ri->http_version, "1.1") == 0;
 }
 
+// ---- /ws ----------------------------------------------------------------------------------------
+
+#define WS_PATH "/ws"
+
+static bool is_ws(const struct mg_request_info *ri)
+{
+    return ri->local_uri_raw && strcmp(ri->local_uri_raw, WS_PATH) == 0;
+}
+
+static int refuse(struct mg_connection *conn, int status, const char *text)
+{
+    struct http_out out;
+    serve_error(self->web->gateway, scratch(), status, text, &out);
+    send_out(conn, &out);
+    stats_request(self->web->gateway->stats, out.route, status, 0);
+    return status;
+}
+
+// 0: CivetWeb goes on with the handshake.
+static int on_ws_request(struct mg_connection *conn, const struct mg_request_info *ri)
+{
+    const struct web *w = self->web;
+    const char *upgrade = mg_get_header(conn, "Upgrade");
+    set_state(self, W_BUSY);
+    if (!w->o.push || strcmp(ri->request_method, "GET") != 0 || !upgrade ||
+        strcasecmp(upgrade, "websocket") != 0) {
+        return refuse(conn, 426, "ws: a WebSocket handshake is needed here");
+    }
+    if (!serve_is_origin_allowed(w->gateway, mg_get_header(conn, "Origin"))) {
+        return refuse(conn, 403, "Origin: not in CORS_ALLOW_ORIGINS");
+    }
+    if (!push_has_room(w->o.push)) {
+        return refuse(conn, 503, "ws: the gateway holds as many clients as it may");
+    }
+    return 0;
+}
+
+static void on_ws_ready(struct mg_connection *conn, void *arg)
+{
+    const struct web *w = arg;
+    const int fd = adopt_socket(conn);
+    if (fd < 0) {
+        log_ev(LOG_ERROR, "ws_not_adopted", F_STR("why", "its descriptor was not found"));
+        return; // CivetWeb keeps it, and closes it when nothing comes
+    }
+    if (!push_adopt(w->o.push, fd,
+                    serve_has_token(w->gateway, mg_get_header(conn, "Authorization")))) {
+        (void)close(fd);
+    }
+}
+
+// What CivetWeb still reads of a connection that was not adopted ends it.
+static int on_ws_data(struct mg_connection *conn, int bits, char *data, size_t n, void *arg)
+{
+    (void)conn;
+    (void)bits;
+    (void)data;
+    (void)n;
+    (void)arg;
+    return 0;
+}
+
+// ---- requests -----------------------------------------------------------------------------------
+
 static int on_request(struct mg_connection *conn)
 {
     if (!self) {
         return 0;
+    }
+    if (is_ws(mg_get_request_info(conn))) {
+        return on_ws_request(conn, mg_get_request_info(conn));
     }
     const struct gateway *g = self->web->gateway;
     const struct mg_request_info *ri = mg_get_request_info(conn);
@@ -311,6 +381,7 @@ static int on_request(struct mg_connection *conn)
         switch (name[0] | 0x20) {
         case 'a':
             in.accept = strcasecmp(name, "Accept") == 0 ? value : in.accept;
+            in.authorization = strcasecmp(name, "Authorization") == 0 ? value : in.authorization;
             break;
         case 'o':
             in.origin = strcasecmp(name, "Origin") == 0 ? value : in.origin;
@@ -411,7 +482,11 @@ static struct mg_context *start(struct web *w, const struct web_opts *o)
         .init_connection = on_connection,
         .connection_closed = on_closed,
     };
-    return mg_start(&cb, w, options);
+    struct mg_context *ctx = mg_start(&cb, w, options);
+    if (ctx && w->o.push) {
+        mg_set_websocket_handler(ctx, WS_PATH, NULL, on_ws_ready, on_ws_data, NULL, w);
+    }
+    return ctx;
 }
 
 // CivetWeb's threads get small stacks and only the wake signal; the rest belongs to the loop.

@@ -8,6 +8,7 @@
 // the connection.) A request that has begun is never disturbed.
 
 #include "common/base/err.h"
+#include "services/api/io/push.h"
 #include "services/api/io/serve.h"
 
 struct web;
@@ -17,6 +18,7 @@ struct web_opts {                  // copied, the texts borrowed
     int port;                      // 0 = pick a free one
     int threads;
     int64_t keep_alive_ms, request_timeout_ms;
+    struct push *push; // takes the WebSockets of /ws; borrowed, may be NULL
 };
 // Takes no request before web_start().
 struct web *web_new(const struct web_opts *o);

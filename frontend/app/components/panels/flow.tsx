@@ -328,7 +328,9 @@ function describe(type: string, data: Record<string, unknown>, decimals: number)
   const n = (key: string): number | null => (typeof data[key] === "number" ? data[key] : null);
   const s = (key: string): string => (typeof data[key] === "string" ? data[key] : "");
   if (type === "candle_complete" || type === "candle_revised") {
-    return `${s("timeframe")} close ${num(n("close"), decimals)}, delta ${signed(n("delta"), 1)}`;
+    const candle = (data.candle ?? {}) as Record<string, unknown>;
+    const of = (key: string): number | null => (typeof candle[key] === "number" ? candle[key] : null);
+    return `${s("timeframe")} close ${num(of("close"), decimals)}, delta ${signed(of("delta"), 1)}`;
   }
   if (type === "session_change") {
     return `${s("from") || "?"} → ${s("to") || s("session") || "?"}`;
