@@ -191,11 +191,12 @@ static const struct opt rows[] = {
     {.name = "TRADING_MAX_MISSING_SEC",
      .type = OPT_INT,
      FIELD(struct config, max_missing_sec),
-     .min = 0,
+     .min = -1,
      .max = 86400,
-     .def = "0",
+     .def = "-1",
      .unit = "s",
-     .text = "Missing time of the day up to which trading_enabled may be true."},
+     .text = "Missing time of the day up to which trading_enabled may be true. -1: 0 where holes "
+             "can be filled by id (Binance), 300 where not (Bybit)."},
     {.name = "METRICS_WINDOW_SEC", .type = OPT_OLD, .text = "the window belongs to strategy"},
 };
 

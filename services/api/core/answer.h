@@ -20,6 +20,8 @@ void still_price(const struct ask *a, struct jw *w);
 void still_levels(const struct ask *a, struct jw *w);
 void live_context(const struct ask *a, struct jw *w);
 void still_context(const struct ask *a, struct jw *w);
+
+// answer_coverage.c
 void still_coverage(const struct ask *a, struct jw *w);
 
 // answer_strategy.c

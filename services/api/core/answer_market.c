@@ -171,6 +171,7 @@ void still_context(const struct ask *a, struct jw *w)
     put_field(w, "low", ctx, "low");
     put_field(w, "buy_volume", ctx, "buy_volume");
     put_field(w, "sell_volume", ctx, "sell_volume");
+    put_field(w, "block_volume", ctx, "block_volume");
     put_field(w, "trades", ctx, "trades");
     jw_end_obj(w);
     jw_key(w, "price");
@@ -186,26 +187,4 @@ void still_context(const struct ask *a, struct jw *w)
     if (a->q->num[2] >= 0) {
         rows_write(s, a->q->num[2], w);
     }
-}
-
-void still_coverage(const struct ask *a, struct jw *w)
-{
-    const struct snap *s = a->snap;
-    const struct rhash *cov = s->sec[SEC_COVERAGE];
-    char day[16] = "";
-    if (a->q->num[1] >= 0) {
-        iso_day(a->q->num[1], day);
-    } else if (snap_day_ms(s) >= 0) {
-        iso_day(snap_day_ms(s), day);
-    }
-    const struct rfield *f = *day ? rhash_find(cov, day) : NULL;
-    const struct rfield *reasons = rhash_find(cov, "_reasons");
-    const struct rfield *repaired = rhash_find(cov, "_repaired");
-    still_who(a, w);
-    jw_kstr(w, "day", *day ? day : NULL);
-    put_json(w, "coverage", f ? (struct slice){f->value, f->vlen} : (struct slice){NULL, 0});
-    put_json(w, "reasons",
-             reasons ? (struct slice){reasons->value, reasons->vlen} : (struct slice){NULL, 0});
-    put_json(w, "repaired",
-             repaired ? (struct slice){repaired->value, repaired->vlen} : (struct slice){NULL, 0});
 }

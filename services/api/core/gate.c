@@ -46,30 +46,48 @@ int64_t gate_missing_ms(const struct snap *s)
     return rhash_i64(s->sec[SEC_CONTEXT], "missing_ms_today", -1);
 }
 
+// What TRADING_MAX_MISSING_SEC is where the user gave nothing: a Binance hole can be filled by id.
+#define MISSING_SEC_BYBIT 300
+
+static int64_t max_missing_ms(const struct ask *a)
+{
+    int64_t sec = a->env->max_missing_sec;
+    if (sec < 0) {
+        sec = a->snap->who.venue == VENUE_BYBIT ? MISSING_SEC_BYBIT : 0;
+    }
+    return sec * 1000;
+}
+
 // Length of the hole from 00:00 to the first provable trade of the current day.
 static int64_t leading_hole_ms(const struct snap *s)
 {
     const char *day = rhash_get(s->sec[SEC_CONTEXT], "day");
     const struct rfield *f = rhash_find(s->sec[SEC_COVERAGE], day);
-    struct slice spans = {NULL, 0}, first = {NULL, 0};
+    struct slice spans = {NULL, 0}, span = {NULL, 0};
     size_t pos = 0;
     if (!f) {
         return 0;
     }
     spans = jscan_get(f->value, f->vlen, "spans");
-    if (!spans.p || jscan_element(spans.p, spans.n, &pos, &first) != 1) {
-        return 0;
+    int64_t start_ms = snap_day_ms(s);
+    int64_t at_ms = start_ms;
+    while (spans.p && jscan_element(spans.p, spans.n, &pos, &span) == 1) {
+        struct slice state = jscan_get(span.p, span.n, "state");
+        struct slice from = jscan_get(span.p, span.n, "from_ms");
+        struct slice to = jscan_get(span.p, span.n, "to_ms");
+        int64_t from_ms = 0, to_ms = 0;
+        // Where trades have no numbers, some may be held that prove nothing: partial.
+        bool open = slice_eq(state, "\"missing\"") || slice_eq(state, "\"partial\"");
+        if (!open || !from.p || !to.p || parse_i64(from.p, from.n, &from_ms) != 0 ||
+            parse_i64(to.p, to.n, &to_ms) != 0 || from_ms != at_ms || to_ms < from_ms) {
+            break;
+        }
+        at_ms = to_ms;
+        if (s->who.venue != VENUE_BYBIT) {
+            break; // the next hole, by ids, is another one
+        }
     }
-    struct slice state = jscan_get(first.p, first.n, "state");
-    struct slice from = jscan_get(first.p, first.n, "from_ms");
-    struct slice to = jscan_get(first.p, first.n, "to_ms");
-    int64_t from_ms = 0, to_ms = 0;
-    if (!slice_eq(state, "\"missing\"") || !from.p || !to.p ||
-        parse_i64(from.p, from.n, &from_ms) != 0 || parse_i64(to.p, to.n, &to_ms) != 0 ||
-        from_ms != snap_day_ms(s) || to_ms < from_ms) {
-        return 0;
-    }
-    return to_ms - from_ms;
+    return at_ms - start_ms;
 }
 
 static void session_message(int64_t now_ms, char *out, size_t size)
@@ -142,14 +160,14 @@ void gate_make(const struct ask *a, struct gate *out)
     out->backfill_status = backfill_status(a);
     out->backfill_complete = strcmp(out->backfill_status, "complete") == 0;
     precision(a, missing, out->precision, sizeof out->precision);
-    if (off && missing > 0) {
+    // Bybit answers no question about trades before the last thousand.
+    if ((off || a->snap->who.venue == VENUE_BYBIT) && missing > 0) {
         missing -= leading_hole_ms(a->snap);
     }
     struct feed f;
     feed_read(a->snap, &f);
     out->trading_enabled = (out->backfill_complete || off) && out->is_active && env->redis_up &&
-                           f.connected && !f.silent && missing >= 0 &&
-                           missing <= env->max_missing_sec * 1000;
+                           f.connected && !f.silent && missing >= 0 && missing <= max_missing_ms(a);
 }
 
 void gate_not_ready(const struct env *env, const struct snap *s, char *why, size_t size)

@@ -169,6 +169,18 @@ static inline void rig_fill(struct rig *r, const char *simulated)
     store_set_confirmed(r->g.store, r->fake.mono_ms);
 }
 
+// Instrument `at` with one field changed.
+static inline void rig_change(struct rig *r, size_t at, enum section sec, const char *field,
+                              const char *value)
+{
+    int64_t now = 0;
+    struct snap *cur = store_get(r->g.store, at, r->fake.mono_ms, &now), *next = snap_copy(cur);
+    struct slice kv[2] = {slice_of(field), slice_of(value)};
+    snap_set_take(next, sec, rhash_patch(cur->sec[sec], kv, 1));
+    snap_unref(cur);
+    store_publish_take(r->g.store, at, next);
+}
+
 static inline void ask_in(struct rig *r, const struct http_in *in)
 {
     struct http_out out;

@@ -5,12 +5,7 @@
 // The context hash with one field changed.
 static void republish(struct rig *r, enum section sec, const char *field, const char *value)
 {
-    int64_t now = 0;
-    struct snap *cur = store_get(r->g.store, 0, r->fake.mono_ms, &now), *next = snap_copy(cur);
-    struct slice kv[2] = {slice_of(field), slice_of(value)};
-    snap_set_take(next, sec, rhash_patch(cur->sec[sec], kv, 1));
-    snap_unref(cur);
-    store_publish_take(r->g.store, 0, next);
+    rig_change(r, 0, sec, field, value);
 }
 
 static bool enabled(struct rig *r)
@@ -152,6 +147,44 @@ Test(gate, trading_needs_session_feed_redis_and_no_hole)
     store_set_redis_up(r.g.store, true);
     r.fake.mono_ms += 3 * HOUR; // 12:00
     cr_expect_not(enabled(&r));
+    rig_release(&r);
+}
+
+static bool enabled_of(struct rig *r, const char *symbol)
+{
+    char path[64];
+    (void)str_fmt(path, sizeof path, "/health?symbol=%s", symbol);
+    get(r, path);
+    return json_is_true(json_object_get(r->json, "trading_enabled"));
+}
+
+Test(gate, holes_of_a_venue_that_numbers_no_trades_are_allowed_for)
+{
+    struct rig r;
+    rig_init(&r);
+    rig_fill(&r, "0");
+    // The second instrument: 300 s before its first trade, 300 s since.
+    store_publish_take(r.g.store, 1, full_snap(&r.ins[1], "0"));
+    store_clock_seen(r.g.store, 1, T0 + 9 * HOUR, r.fake.mono_ms);
+    rig_change(&r, 1, SEC_FEED, "bybit:ETHUSDT.trades_connected", "1");
+    rig_change(&r, 1, SEC_FEED, "bybit:ETHUSDT.silent", "0");
+    rig_change(&r, 1, SEC_CONTEXT, "missing_ms_today", "600000");
+    rig_change(&r, 1, SEC_COVERAGE, "2024-08-08",
+               "{\"spans\":[{\"from_ms\":1723075200000,\"to_ms\":1723075300000,"
+               "\"state\":\"missing\"},{\"from_ms\":1723075300000,\"to_ms\":1723075301000,"
+               "\"state\":\"partial\"},{\"from_ms\":1723075301000,\"to_ms\":1723075500000,"
+               "\"state\":\"missing\"}]}");
+    r.g.backfill_off = true;
+    r.g.max_missing_sec = -1; // by venue
+    cr_expect(enabled(&r));
+    cr_expect(enabled_of(&r, "bybit:ETHUSDT"), "%s", r.body);
+    cr_expect_str_eq(str_at(&r, "metrics_precision"), "IMPRECISE (600 s missing)");
+    rig_change(&r, 1, SEC_CONTEXT, "missing_ms_today", "600001");
+    cr_expect_not(enabled_of(&r, "bybit:ETHUSDT"));
+    r.g.max_missing_sec = 301;
+    cr_expect(enabled_of(&r, "bybit:ETHUSDT"));
+    r.g.max_missing_sec = 0;
+    cr_expect_not(enabled_of(&r, "bybit:ETHUSDT"));
     rig_release(&r);
 }
 
