@@ -340,6 +340,7 @@ bool plan_wrong(struct plan *p, struct task *t, int64_t mono_ms, const char *why
     }
     str_copy(m->why, sizeof m->why, why);
     m->settled = true;
+    m->first_id = -1; // what was located is not to be believed
     t->used = false;
     return false;
 }
