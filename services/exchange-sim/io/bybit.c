@@ -29,7 +29,8 @@ static int64_t market_ms(const struct sim *s)
     for (int i = 0; i < s->market->lanes; i++) {
         newest = s->market->lane[i].last_t_ms > newest ? s->market->lane[i].last_t_ms : newest;
     }
-    return newest > 0 ? newest : sim_clock_ms(s);
+    const struct sim_event *next = newest > 0 ? NULL : market_peek(s->market);
+    return newest > 0 ? newest : next != NULL ? next->t_ms : sim_clock_ms(s);
 }
 
 static void reply(struct sim *s, struct client *c, bool ok, const char *msg, const char *req_id,
