@@ -235,7 +235,7 @@ PYTHON3 := /usr/bin/python3
 IT_ENV = BC4_BIN=$(abspath $(B))/bin BC4_PATIENCE=$(if $(SAN)$(COV),4,1)
 export SAN COV
 
-.PHONY: test test-long test-integration test-ccxt
+.PHONY: test test-long test-integration test-ccxt test-sdk
 test: ## Everything the project claims, proven here (SAN=address,undefined: under the sanitizers)
 	@MAKE="$(MAKE)" tests/run.sh test
 
@@ -248,6 +248,9 @@ test-integration: build ## The real binaries around a private Redis and a simula
 
 test-ccxt: build
 	@$(IT_ENV) tests/integration/ccxt/run.sh
+
+test-sdk: build
+	@$(IT_ENV) tests/integration/sdk/run.sh
 
 .PHONY: demo run stop
 demo: ## A simulated market being analysed, in this terminal (REPLAY=FILE plays a recording)

@@ -65,4 +65,7 @@ stage integration "$make" --no-print-directory "test-integration" MODE="$mode"
 if [ -x tests/integration/ccxt/run.sh ]; then
     stage ccxt "$make" --no-print-directory test-ccxt
 fi
+if [ -x tests/integration/sdk/run.sh ]; then
+    stage sdk "$make" --no-print-directory test-sdk
+fi
 finish

@@ -4,8 +4,12 @@ REST, faults. What a client sees is compared with what the venue says it release
 import contextlib
 import json
 import re
+import ssl
+import subprocess
 import time
 import unittest
+import urllib.error
+import urllib.request
 
 import stack
 from wsclient import Closed, WsClient
@@ -72,6 +76,44 @@ class Book:
 
     def levels(self, side):
         return sorted(self.sides[side].items(), key=lambda l: float(l[0]), reverse=side == "b")
+
+
+def make_certificate(folder):
+    """A throw-away CA and a certificate for 127.0.0.1 signed by it."""
+    def openssl(*args):
+        subprocess.run(["openssl", *args], cwd=folder, check=True, capture_output=True)
+
+    new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    openssl("req", "-x509", *new_key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=test CA")
+    openssl("req", *new_key, "-keyout", "key.pem", "-out", "req.pem", "-subj", "/CN=127.0.0.1")
+    (folder / "san").write_text("subjectAltName=IP:127.0.0.1\n")
+    openssl("x509", "-req", "-in", "req.pem", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+            "-out", "cert.pem", "-days", "2", "-extfile", "san")
+
+
+class Tls(unittest.TestCase):
+    def test_both_venues_speak_tls(self):
+        """wss and https with a CA of the test's own; who does not know the CA is not served."""
+        with stack.Stack(label="tls") as s:
+            make_certificate(s.dir)
+            s.sim("--generate", "--rate", "5", "--cert", s.dir / "cert.pem", "--key", s.dir / "key.pem")
+            ca = s.dir / "ca.pem"
+            context = ssl.create_default_context(cafile=str(ca))
+            for path in ("/fapi/v1/time", "/v5/market/time"):
+                with urllib.request.urlopen(f"https://127.0.0.1:{s.port}{path}", timeout=5, context=context) as r:
+                    self.assertEqual((r.status, r.headers["X-Simulated"]), (200, "true"))
+            with self.assertRaises(urllib.error.URLError):
+                urllib.request.urlopen(f"https://127.0.0.1:{s.port}/fapi/v1/time", timeout=5)
+            ws = WsClient(s.port, PATH, ca=ca)
+            ask(ws, "subscribe", "publicTrade.BTCUSDT", "orderbook.50.BTCUSDT")
+            book = Book()
+            seen = ws.until(lambda m: m["topic"] == "orderbook.50.BTCUSDT" and m["type"] == "delta")
+            for m in seen:
+                if m["topic"] == "orderbook.50.BTCUSDT":
+                    book.apply(m)
+            other = WsClient(s.port, "/market/ws/btcusdt@aggTrade", ca=ca)
+            self.assertEqual(other.json()["e"], "aggTrade")
+            s.stop_all()
 
 
 class Bybit(unittest.TestCase):
