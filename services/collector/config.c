@@ -4,6 +4,7 @@
 
 #include "common/base/decimal.h"
 #include "common/base/str.h"
+#include "common/market/symbols.h"
 #include "services/collector/core/connector.h"
 
 #define F(member) FIELD(struct config, member)
@@ -19,9 +20,10 @@ static const struct opt rows[] = {
     {"SYMBOL", NULL, OPT_STR, F(symbol), .def = "BTCUSDT",
      .text = "Contract to follow when SYMBOLS is empty."},
     {"SYMBOLS", NULL, OPT_STR, F(symbols), .def = "",
-     .text = "Contracts to follow, comma separated, `venue:SYMBOL` or `SYMBOL`."},
+     .text = "Contracts to follow, comma separated, `venue:SYMBOL` or `SYMBOL` (of the venue of "
+             "DATA_SOURCE). Several venues: one process each, under this one."},
     {"DATA_SOURCE", NULL, OPT_CHOICE, F(data_source), .def = "binance_ws", .choices = sources,
-     .text = "Where market data comes from; this build offers binance_ws."},
+     .text = "Where market data comes from; contracts of another venue use that venue's feed."},
     {"REDIS_URL", NULL, OPT_STR, F(redis_url), .def = "redis://127.0.0.1:6379/0", .secret = true,
      .text = "`redis://[user:pass@]host:port/db` or `unix:///path`."},
     {"COLLECTOR_INSTANCE", NULL, OPT_STR, F(instance), .def = "",
@@ -32,6 +34,9 @@ static const struct opt rows[] = {
      .text = "Address of /health, /ready and /metrics."},
     {"COLLECTOR_HTTP_PORT", NULL, OPT_INT, F(http_port), .min = 0, .max = 65535, .def = "8101",
      .text = "Port of /health, /ready and /metrics; 0 picks a free one."},
+    {"COLLECTOR_CHILD_PORT", NULL, OPT_INT, F(child_port), .min = 0, .max = 65000, .def = "8111",
+     .text = "With several venues: the port of the first child, the next ones follow; 0 (also when "
+             "COLLECTOR_HTTP_PORT is 0) picks free ones."},
     {"BINANCE_WS_BASE_URL", NULL, OPT_STR, F(ws_base), .def = "wss://fstream.binance.com",
      .text = "Scheme and host of the WebSocket; the routes are added."},
     {"BINANCE_REST_BASE_URL", NULL, OPT_STR, F(rest_base), .def = "https://fapi.binance.com",
@@ -179,18 +184,14 @@ const struct opt_table config_table = {
     .n = sizeof rows / sizeof rows[0],
 };
 
-// Each element of a comma separated list of instruments.
+// Each element of a comma separated list of instruments, once.
 static int add_symbols(struct config *c, const char *name, const char *list, struct err *e)
 {
     for (const char *p = list; *p != '\0';) {
         const size_t n = strcspn(p, ",");
         struct instrument ins;
-        if (instrument_parse(p, n, VENUE_BINANCE, &ins, e) != 0) {
+        if (instrument_parse(p, n, venue_of_source(c->data_source), &ins, e) != 0) {
             return err_prefix(e, "%s", name);
-        }
-        if (ins.venue != VENUE_BINANCE) {
-            return err_set(e, ERR_RANGE, "%s: '%s' needs the %s feed; this build offers binance",
-                           name, ins.name, venue_name(ins.venue));
         }
         bool known = false;
         for (size_t i = 0; i < c->n; i++) {
@@ -203,6 +204,52 @@ static int add_symbols(struct config *c, const char *name, const char *list, str
             c->ins[c->n++] = ins;
         }
         p += n + (p[n] == ',' ? 1 : 0);
+    }
+    return 0;
+}
+
+// The feed of a venue: what DATA_SOURCE names when it is of that venue, else the venue's own.
+static int add_feed(struct config *c, enum venue v, struct err *e)
+{
+    const struct connector *mine = connector_of(c->data_source);
+    const char *own = v == VENUE_BYBIT ? "bybit" : "binance_ws";
+    struct config_feed *f = &c->feed[c->feeds];
+    f->venue = v;
+    f->source = mine != NULL && mine->venue == v ? c->data_source : own;
+    c->connector = connector_of(f->source);
+    if (c->connector == NULL) {
+        return err_set(e, ERR_RANGE, "%s: the feed of %s is not in this build",
+                       venue_of_source(c->data_source) == v ? "DATA_SOURCE" : "SYMBOLS",
+                       venue_name(v));
+    }
+    if (c->connector->transport == TRANSPORT_LINES && c->connector_path[0] == '\0') {
+        return err_set(e, ERR_RANGE, "CONNECTOR_PATH: hft_connector needs a socket or a file");
+    }
+    for (size_t i = 0; i < c->n; i++) {
+        const size_t have = strlen(f->symbols);
+        if (c->ins[i].venue == v && !str_fmt(f->symbols + have, sizeof f->symbols - have, "%s%s",
+                                             have > 0 ? "," : "", c->ins[i].name)) {
+            return err_set(e, ERR_LIMIT, "SYMBOLS: the list is too long");
+        }
+    }
+    c->feeds++;
+    return 0;
+}
+
+static int find_feeds(struct config *c, struct err *e)
+{
+    static const enum venue venues[CONFIG_FEEDS] = {VENUE_BINANCE, VENUE_BYBIT};
+    c->feeds = 0;
+    memset(c->feed, 0, sizeof c->feed);
+    for (size_t v = 0; v < CONFIG_FEEDS; v++) {
+        bool used = false;
+        for (size_t i = 0; i < c->n; i++) {
+            used = used || c->ins[i].venue == venues[v];
+        }
+        const int rc = used ? add_feed(c, venues[v], e) : 0;
+        if (rc != 0) {
+            return rc;
+        }
     }
     return 0;
 }
@@ -255,12 +302,6 @@ int config_check(void *values, struct err *e)
 {
     struct config *c = values;
     c->n = 0;
-    if (connector_of(c->data_source) == NULL) {
-        return err_set(e, ERR_RANGE, "DATA_SOURCE: '%s' is not in this build", c->data_source);
-    }
-    if (strcmp(c->data_source, "hft_connector") == 0 && c->connector_path[0] == '\0') {
-        return err_set(e, ERR_RANGE, "CONNECTOR_PATH: hft_connector needs a socket or a file");
-    }
     if (c->share_repair_pct > c->share_snapshot_pct) {
         return err_set(e, ERR_RANGE, "WEIGHT_SHARE_REPAIR: %lld is more than WEIGHT_SHARE_SNAPSHOT",
                        (long long)c->share_repair_pct);
@@ -278,6 +319,9 @@ int config_check(void *values, struct err *e)
     const bool list = c->symbols[0] != '\0';
     int rc = add_symbols(c, list ? "SYMBOLS" : "SYMBOL", list ? c->symbols : c->symbol, e);
     if (rc == 0) {
+        rc = find_feeds(c, e);
+    }
+    if (rc == 0) {
         rc = check_urls(c, e);
     }
     if (rc == 0) {
@@ -291,7 +335,8 @@ int config_check(void *values, struct err *e)
         return err_set(e, ERR_RANGE, "DEPTH_INTERVAL_MS: '%s' is no number", c->depth_interval);
     }
     if (c->instance[0] == '\0') {
-        str_copy(c->instance, sizeof c->instance, venue_name(c->ins[0].venue));
+        str_copy(c->instance, sizeof c->instance,
+                 c->feeds > 1 ? "supervisor" : venue_name(c->ins[0].venue));
     }
     return rc;
 }

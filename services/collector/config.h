@@ -10,11 +10,14 @@
 #include "common/market/instrument.h"
 
 #define CONFIG_INSTRUMENTS 64
+#define CONFIG_FEEDS 2 // venues there are
+
+struct connector;
 
 struct config {
     char symbol[64], symbols[2048], data_source[24], redis_url[512];
     char instance[64], log_level[16], http_host[64];
-    int64_t http_port;
+    int64_t http_port, child_port;
     char ws_base[256], rest_base[256], trade_stream[16], ca_file[256], tick[24];
     int64_t api_timeout_s, max_queue, ring_sec, ring_max, retention_h, frame_bytes, batch;
     int64_t silence_ms, reconnect_min_ms, reconnect_max_ms, window_min, clock_check_s;
@@ -35,7 +38,15 @@ struct config {
     struct redis_url redis;
     struct instrument ins[CONFIG_INSTRUMENTS];
     size_t n;
-    int64_t depth_ms; // depth_interval
+    // One per venue named. More than one: a process each, and this one looks after them.
+    struct config_feed {
+        enum venue venue;
+        const char *source; // DATA_SOURCE of it
+        char symbols[3200];
+    } feed[CONFIG_FEEDS];
+    size_t feeds;
+    const struct connector *connector; // of the only feed
+    int64_t depth_ms;                  // depth_interval
     int64_t bybit_levels;
     bool single_fills;  // trade_stream is "trade"
     bool ws_ending_cut; // ws_base ended in /ws or /stream

@@ -143,3 +143,23 @@ class LocalFeed(Scenario):
                 self.assert_whole(s, db, trades)
             server.close()
             s.stop_all()
+
+
+class SlowRest(Scenario):
+    def test_rest_that_never_answers(self):
+        """What is stored opens the socket: a venue whose REST takes connections and never answers
+        delays nothing."""
+        rec = recordings.TWO
+        with Stack(label="slowrest") as s:
+            self.play(s, rec, seconds=4, services=())
+            with s.db() as db:
+                wait_for(lambda: db("XLEN", s.key("trades")), 20, "the first trades")
+                self.assertEqual(s.procs["collector"].term(5)[0], 0)
+                silent = socket.create_server(("127.0.0.1", 0))
+                port = silent.getsockname()[1]
+                s.collector(BINANCE_REST_BASE_URL=f"http://127.0.0.1:{port}")
+                s.procs["collector"].wait_event("ws_open", 2)
+                s.procs["collector"].wait_event("lane_open", 2)
+                self.wait_stored(s, db, rec.trades())
+                silent.close()
+            s.stop_all()

@@ -47,6 +47,17 @@ static void open_lanes(struct app *a)
     }
 }
 
+// All that :instrument tells is stored already: nobody has to wait for REST.
+static bool are_known(const struct app *a)
+{
+    for (size_t i = 0; i < a->n; i++) {
+        if (a->lane[i].state != LANE_BROKEN && !a->lane[i].has_stored) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void app_keyspace_ready(struct app *a)
 {
     if (a->connector->transport == TRANSPORT_LINES) {
@@ -54,6 +65,9 @@ void app_keyspace_ready(struct app *a)
     } else if (a->venue == NULL) {
         a->venue = venue_new(a);
         venue_start(a->venue);
+    }
+    if (are_known(a) && !a->draining) {
+        links_start(a->links);
     }
     open_lanes(a);
 }
@@ -157,7 +171,7 @@ int app_start(struct app *a, const struct config *cfg, struct loop *loop, struct
     a->loop = loop;
     a->service = s;
     a->n = cfg->n;
-    a->connector = connector_of(cfg->data_source);
+    a->connector = cfg->connector;
     choose_streams(a);
     a->lane = xcalloc(a->n, sizeof *a->lane);
     for (size_t i = 0; i < a->n; i++) {

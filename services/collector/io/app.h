@@ -3,7 +3,9 @@
 // The collector's shell: one Redis link, the links to the venue, one lane per instrument. Each
 // file of io/ owns one library; this header is what they share.
 //
-//   Redis up -> keyspace read -> exchangeInfo, clock -> :instrument -> socket open -> frames
+//   Redis up -> keyspace read -> exchangeInfo, clock -> :instrument -> links open -> frames
+//
+// (The links do not wait for exchangeInfo when every :instrument is stored already.)
 //
 // A lane writes nothing before three things are known: what its keyspace holds, whether the venue
 // is a simulated one, and the units of its numbers.
@@ -148,6 +150,7 @@ void keyspace_load(struct app *a);    // after each login
 void keyspace_forget(struct lane *l); // the link died
 void keyspace_open(struct lane *l);   // writes :instrument and opens the outbox, once possible
 void keyspace_first_trade(struct lane *l, int64_t id, int64_t ts_ms);
+void keyspace_described(struct lane *l); // exchangeInfo came after :instrument was written
 void keyspace_note_clock(struct lane *l); // stores the measured offset
 // Looks every few seconds whether :instrument is still there: a keyspace that was emptied under a
 // living link is read and written anew, as after a login.

@@ -419,6 +419,9 @@ static void on_written(struct redis *r, const struct redisReply *reply, void *ar
         return;
     }
     l->written = true;
+    if (l->outbox.open) {
+        return; // it was written anew
+    }
     outbox_open(&l->outbox, l->opened_before);
     l->opened_before = true;
     log_ev(LOG_INFO, "lane_open", F_STR("sym", l->feed.ins.name),
@@ -486,6 +489,14 @@ void keyspace_open(struct lane *l)
     if (a->has_simulated && l->feed.has_units && l->fence == FENCE_PASSED && !l->writing &&
         !l->written) {
         write_instrument(l);
+    }
+}
+
+void keyspace_described(struct lane *l)
+{
+    if (l->written) {
+        l->written = false;
+        keyspace_open(l);
     }
 }
 

@@ -51,6 +51,7 @@ static void read_lane(struct lane *l, const struct http_reply *r, struct exinfo 
         l->described = true;
         str_copy(l->raw, sizeof l->raw, info->raw);
         feed_set_units(&l->feed, &ins);
+        keyspace_described(l);
         return;
     }
     if (rc == 0) {
