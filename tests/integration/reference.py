@@ -20,8 +20,11 @@ OR_FROM_MS = 8 * 3_600_000
 OR_TO_MS = OR_FROM_MS + 600_000
 COUNTED_X = ("MARKET", "RPI")  # other kinds of @trade prints (insurance fund, ADL) do not count
 
-# price and qty are Fractions; p_text and q_text the venue's own spelling.
-Trade = collections.namedtuple("Trade", "ts id price qty side p_text q_text")
+# price and qty are Fractions; p_text and q_text the venue's own spelling. Binance numbers its
+# trades; Bybit names them by a UUID (id), with a seq (0 = unknown) and flags ("", "block", ...).
+Trade = collections.namedtuple(
+    "Trade", "ts id price qty side p_text q_text seq flags", defaults=(0, "")
+)
 
 
 def make_trade(ts, ident, price, qty, side):
@@ -69,9 +72,37 @@ def served(paths):
     return dict(agg)
 
 
+def bybit_served(paths):
+    """The same for recordings of Bybit's publicTrade: {symbol: [Trade]} in file order."""
+    out = collections.defaultdict(list)
+    for path in paths:
+        for m in frames(path):
+            if not m.get("topic", "").startswith("publicTrade."):
+                continue
+            for d in m["data"]:
+                flags = ",".join(n for n, k in (("block", "BT"), ("rpi", "RPI")) if d.get(k))
+                t = make_trade(d["T"], d["i"], d["p"], d["v"], d["S"].lower())
+                out[d["s"]].append(t._replace(seq=int(d.get("seq", 0)), flags=flags))
+    return dict(out)
+
+
 def distinct(trades):
-    """One copy per venue id, in set order (ts, id)."""
-    return sorted({t.id: t for t in trades}.values(), key=lambda t: (t.ts, t.id))
+    """One copy per venue id, in set order: (ts, id); of Bybit (ts, seq, price in the aggressor's
+    direction, UUID), and of two copies the one with the larger seq, with the flags of both."""
+    one = {}
+    for t in trades:
+        have = one.get(t.id)
+        if have is not None and isinstance(t.id, str):
+            flags = set(filter(None, have.flags.split(",") + t.flags.split(",")))
+            t = (t if t.seq > have.seq else have)._replace(flags=",".join(sorted(flags)))
+        one[t.id] = t
+    return sorted(one.values(), key=set_order)
+
+
+def set_order(t):
+    if isinstance(t.id, str):
+        return (t.ts, t.seq, t.price if t.side == "buy" else -t.price, t.id)
+    return (t.ts, t.id)
 
 
 # ---- printing --------------------------------------------------------------------------------
@@ -207,6 +238,7 @@ class Day:
         self.sum_ppq = sum((t.price * t.price * t.qty for t in ts), Fraction(0))
         self.buy = sum((t.qty for t in ts if t.side == "buy"), Fraction(0))
         self.sell = sum((t.qty for t in ts if t.side == "sell"), Fraction(0))
+        self.block = sum((t.qty for t in ts if "block" in t.flags), Fraction(0))
         self.high = max((t.price for t in ts), default=None)
         self.low = min((t.price for t in ts), default=None)
         opening = [t.price for t in ts if OR_FROM_MS <= t.ts - start_ms < OR_TO_MS]
@@ -237,6 +269,7 @@ class Day:
             "volume": u.qty(self.sum_q),
             "buy_volume": u.qty(self.buy),
             "sell_volume": u.qty(self.sell),
+            "block_volume": u.qty(self.block),
             "delta": u.qty(self.buy - self.sell) if have else "",
             "cd_pre": u.qty(self.pre_buy - self.pre_sell) if have else "",
             "price": self.units.price(self.trades[-1].price) if have else "",
@@ -309,6 +342,56 @@ def coverage_of(held, start_ms, judged_to):
     return sum(b - a for a, b in merged), spans
 
 
+class Times:
+    """What is proven where trades have no numbers: from the first trade of :trades on everything,
+    minus the declared gaps, plus what is claimed (claims win). Intervals are half-open."""
+
+    def __init__(self, since, gaps=(), claims=()):
+        self.since = since
+        self.gaps = [(a, max(b, a + 1)) for a, b in gaps]
+        self.claims = list(claims)
+
+    def proven(self, ms):
+        if any(a <= ms < b for a, b in self.claims):
+            return True
+        return ms >= self.since and not any(a <= ms < b for a, b in self.gaps)
+
+    def coverage(self, trades, start_ms, judged_to):
+        """(missing ms, spans) of a day; whole seconds of a hole with a trade are partial."""
+        judged_to = min(max(judged_to, start_ms), start_ms + DAY_MS)
+        edges = {start_ms, judged_to, self.since}
+        edges.update(e for span in self.gaps + self.claims for e in span)
+        edges = sorted(e for e in edges if start_ms <= e <= judged_to)
+        held = {t.ts // 1000 for t in trades}
+        holes = []
+        for a, b in zip(edges, edges[1:]):
+            if not self.proven(a):
+                if holes and holes[-1][1] == a:
+                    holes[-1][1] = b
+                else:
+                    holes.append([a, b])
+        spans, at = [], start_ms
+
+        def put(a, b, state):
+            if a < b and spans and spans[-1][2] == state and spans[-1][1] == a:
+                spans[-1] = (spans[-1][0], b, state)
+            elif a < b:
+                spans.append((a, b, state))
+
+        for a, b in holes:
+            put(at, a, "complete")
+            whole = [s for s in sorted(held) if a <= s * 1000 and s * 1000 + 1000 <= b]
+            at = a
+            for s in whole:
+                put(at, s * 1000, "missing")
+                put(s * 1000, s * 1000 + 1000, "partial")
+                at = s * 1000 + 1000
+            put(at, b, "missing")
+            at = b
+        put(at, judged_to, "complete")
+        return sum(b - a for a, b in holes), spans
+
+
 def fraction_8(missing, judged):
     return "" if judged <= 0 else half_even_8(1 - Fraction(missing, judged))
 
@@ -319,9 +402,10 @@ def fraction_8(missing, judged):
 class Market:
     """Everything context and strategy store about one instrument, from the set of trades."""
 
-    def __init__(self, trades, units, also_held=()):
-        """also_held: (id, ts) of ids received and excluded on purpose."""
-        self.units = units
+    def __init__(self, trades, units, also_held=(), times=None):
+        """also_held: (id, ts) of ids received and excluded on purpose. times: a Times, for a venue
+        that does not number its trades."""
+        self.units, self.times = units, times
         every = distinct(trades)
         self.newest = max((t.ts for t in every), default=None)
         self.cur_start = day_of(self.newest) if every else None
@@ -337,6 +421,9 @@ class Market:
     def coverage(self, day):
         """(missing ms, spans, judged end) of self.cur or self.prev."""
         to = self.newest if day is self.cur else day.start_ms + DAY_MS
+        if self.times:
+            missing, spans = self.times.coverage(day.trades, day.start_ms, to)
+            return missing, spans, to
         missing, spans = coverage_of(self.held, day.start_ms, to)
         return missing, spans, to
 
@@ -349,7 +436,7 @@ class Market:
         missing = sum(
             max(0, min(b, hi) - max(a, lo))
             for a, b, state in self.coverage(self.cur)[1]
-            if state == "missing"
+            if state in ("missing", "partial")
         )
         return fraction_8(missing, hi - lo), missing == 0 and self.newest >= start + OR_TO_MS
 
@@ -359,7 +446,7 @@ class Market:
         lv = cur.levels()
         keep = (
             "price vwap vwap_quote sigma poc vah val high low range cd_pre buy_volume sell_volume "
-            "or_high or_low"
+            "block_volume or_high or_low"
         ).split()
         out = {name: lv[name] for name in keep}
         out.update({name: value for name, value in lv.items() if name.startswith("band_")})
@@ -380,7 +467,7 @@ class Market:
         missing, spans, to = self.coverage(cur)
         out["coverage_today"] = fraction_8(missing, to - cur.start_ms)
         out["missing_ms_today"] = str(missing)
-        out["holes_today"] = str(sum(1 for s in spans if s[2] == "missing"))
+        out["holes_today"] = str(count_holes(spans, self.times is not None))
         if prev:
             missing, spans, to = self.coverage(prev)
             out["coverage_prev"] = fraction_8(missing, to - prev.start_ms)
@@ -439,9 +526,23 @@ def candle_of(start, trades, units):
         "vwap": Fraction(half_even_8(sum_pq / (buy + sell))),
         "poc": poc_of(profile_of(trades, units)) * units.bin,
         "sum_pq": sum_pq,
-        "first": f"{trades[0].ts}-{trades[0].id}",
-        "last": f"{trades[-1].ts}-{trades[-1].id}",
+        "first": place_of(trades[0]),
+        "last": place_of(trades[-1]),
     }
+
+
+def place_of(t):
+    return f"{t.ts}-{t.seq}-{t.id}" if isinstance(t.id, str) else f"{t.ts}-{t.id}"
+
+
+def count_holes(spans, by_time):
+    """By time, missing and partial spans that touch are one hole; by ids each is its own."""
+    n, end = 0, None
+    for a, b, state in spans:
+        if state in ("missing", "partial"):
+            n += not (by_time and a == end)
+            end = b
+    return n
 
 
 def main(paths):

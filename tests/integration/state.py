@@ -29,6 +29,8 @@ def history_rows(db, stack, symbol=None):
 def stored_trades(db, stack, symbol=None):
     """The truth: :trades united with :history kind=trades, copies included."""
     out = []
+    if (symbol or stack.symbols[0]).startswith("bybit:"):
+        return stored_bybit_trades(db, stack, symbol)
     for ident, f in db.stream(stack.key("trades", symbol)):
         ts, a = ident.split("-")
         assert a == f["id"], f"entry {ident} holds id {f['id']}"
@@ -39,6 +41,33 @@ def stored_trades(db, stack, symbol=None):
                 ts, a, price, qty, side = line.split(" ")[:5]
                 out.append(reference.make_trade(int(ts), int(a), price, qty, side))
     return out
+
+
+def stored_bybit_trades(db, stack, symbol=None):
+    out = []
+    for ident, f in db.stream(stack.key("trades", symbol)):
+        t = reference.make_trade(
+            int(ident.split("-")[0]), f["id"], f["price"], f["qty"], f["side"]
+        )
+        out.append(t._replace(seq=int(f["seq"] or 0), flags=f["flags"]))
+    for f in history_rows(db, stack, symbol):
+        for line in f["data"].splitlines() if f["kind"] == "trades" else ():
+            ts, uid, price, qty, side, seq, *flags = line.split(" ")
+            t = reference.make_trade(int(ts), uid, price, qty, side)
+            out.append(t._replace(seq=int(seq or 0), flags="".join(flags)))
+    return out
+
+
+def stored_times(db, stack, symbol=None):
+    """What the streams of a venue without trade numbers say about time."""
+    live = [int(i.split("-")[0]) for i, _ in db.stream(stack.key("trades", symbol))]
+    rows = history_rows(db, stack, symbol)
+    span = lambda f: (int(f["from_ms"]), int(f["to_ms"]))
+    return reference.Times(
+        min(live),
+        [span(f) for f in rows if f["kind"] in ("gap", "lost")],
+        [span(f) for f in rows if f["kind"] == "trades"],
+    )
 
 
 def declared_gaps(db, stack, symbol=None):
@@ -149,7 +178,9 @@ def check_days(db, key, market, found):
                 found.same(f"{tail} {total}", Fraction(got), getattr(day, total))
             for end, at in (("first", 0), ("last", -1)):
                 t = day.trades[at]
-                text = f"{t.ts} {t.id} {day.units.price(t.price)} {day.units.qty(t.qty)} {t.side}"
+                number, uid = (t.seq, f" {t.id}") if isinstance(t.id, str) else (t.id, "")
+                text = f"{t.ts} {number} {day.units.price(t.price)} {day.units.qty(t.qty)} {t.side}"
+                text += uid
                 found.same(f"{tail} {end}", stored.get(end), text)
             profile = db.hash(key(f"{owner}profile:{name}"))
             profile = {k: v for k, v in profile.items() if not k.startswith("_")}
