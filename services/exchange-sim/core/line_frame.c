@@ -4,7 +4,7 @@
 #include "services/exchange-sim/core/wire_binance.h"
 
 struct frame_fields {
-    struct slice e, E, s, U, u, pu, b, a, o, k, lastUpdateId, bids, asks, topic, ts;
+    struct slice e, E, s, U, u, pu, b, a, o, k, lastUpdateId, bids, asks, topic, ts, data;
 };
 
 static bool read_fields(struct slice data, struct frame_fields *f)
@@ -14,9 +14,9 @@ static bool read_fields(struct slice data, struct frame_fields *f)
         size_t at;
     } known[] = {
 #define FIELD(name) {#name, offsetof(struct frame_fields, name)}
-        FIELD(e),    FIELD(E),    FIELD(s),     FIELD(U), FIELD(u),  FIELD(pu),
-        FIELD(b),    FIELD(a),    FIELD(o),     FIELD(k), FIELD(ts), FIELD(lastUpdateId),
-        FIELD(bids), FIELD(asks), FIELD(topic),
+        FIELD(e),    FIELD(E),    FIELD(s),     FIELD(U),    FIELD(u),  FIELD(pu),
+        FIELD(b),    FIELD(a),    FIELD(o),     FIELD(k),    FIELD(ts), FIELD(lastUpdateId),
+        FIELD(bids), FIELD(asks), FIELD(topic), FIELD(data),
 #undef FIELD
     };
     struct scan sc = {data.p, data.p + data.n};
@@ -63,7 +63,9 @@ static bool starts(struct slice s, const char *prefix)
     return s.n >= n && memcmp(s.p, prefix, n) == 0;
 }
 
-static bool bybit_event(const struct frame_fields *f, struct line_event *ev)
+// `first`: room for a trade that shows how prices and quantities are written, as a level.
+static bool bybit_event(const struct frame_fields *f, struct line_event *ev, char *first,
+                        size_t first_size)
 {
     static const struct {
         const char *topic;
@@ -82,6 +84,18 @@ static bool bybit_event(const struct frame_fields *f, struct line_event *ev)
             const char *dot = memrchr(f->topic.p, '.', f->topic.n);
             ev->kind = kinds[i].kind;
             ev->symbol = (struct slice){dot + 1, (size_t)(f->topic.p + f->topic.n - dot - 1)};
+            if (ev->kind == SIM_DEPTH) {
+                ev->bids = inner(f->data, "b");
+                ev->asks = inner(f->data, "a");
+            } else if (ev->kind == SIM_TRADE && f->data.n > 1) {
+                struct slice trade = {f->data.p + 1, f->data.n - 1};
+                struct slice p = inner(trade, "p");
+                struct slice v = inner(trade, "v");
+                if (str_fmt(first, first_size, "[[\"%.*s\",\"%.*s\"]]", (int)p.n, p.p, (int)v.n,
+                            v.p)) {
+                    ev->bids = slice_of(first);
+                }
+            }
             return scan_i64(f->ts, &ev->t_ms);
         }
     }
@@ -144,8 +158,9 @@ enum line_kind line_frame_event(struct slice data, struct slice stream,
         return LINE_BAD;
     }
     bool told;
+    char first[96];
     if (f.topic.n > 0) {
-        told = bybit_event(&f, &ev);
+        told = bybit_event(&f, &ev, first, sizeof first);
     } else if (f.lastUpdateId.n > 0) {
         told = snapshot_event(&f, &ev);
     } else if (slice_eq(f.e, "depthUpdate") || slice_eq(f.e, "bookTicker") ||

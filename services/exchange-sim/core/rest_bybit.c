@@ -58,20 +58,55 @@ static bool shown(const struct lane *l)
 
 // ---- trades -------------------------------------------------------------------------------------
 
-static void trade_row(const struct request *q, const struct sim_trade *t)
+static struct bybit_row row_of(const struct market *m, const struct sim_trade *t)
 {
     struct bybit_trade b;
+    struct bybit_row r = {.t_ms = t->t_ms, .sell = t->buyer_is_maker};
+    bybit_trade_of(m, t, &b);
+    r.seq = b.seq;
+    r.block = b.block;
+    r.rpi = b.rpi;
+    str_copy(r.uuid, sizeof r.uuid, b.uuid);
+    str_copy(r.price, sizeof r.price, t->price);
+    str_copy(r.qty, sizeof r.qty, t->qty);
+    return r;
+}
+
+static void trade_row(const struct request *q, int lane, const struct bybit_row *r)
+{
     char seq[24] = "";
-    bybit_trade_of(q->m, t, &b);
-    if (b.seq >= 0) {
-        seq[fmt_i64(seq, b.seq)] = '\0';
+    if (r->seq >= 0) {
+        seq[fmt_i64(seq, r->seq)] = '\0';
     }
     buf_addf(
         q->out,
         "{\"execId\":\"%s\",\"symbol\":\"%s\",\"price\":\"%s\",\"size\":\"%s\",\"side\":\"%s\","
         "\"time\":\"%lld\",\"isBlockTrade\":%s,\"isRPITrade\":%s,\"seq\":\"%s\"}",
-        b.uuid, q->m->lane[t->lane].symbol, t->price, t->qty, t->buyer_is_maker ? "Sell" : "Buy",
-        (long long)t->t_ms, b.block ? "true" : "false", b.rpi ? "true" : "false", seq);
+        r->uuid, q->m->lane[lane].symbol, r->price, r->qty, r->sell ? "Sell" : "Buy",
+        (long long)r->t_ms, r->block ? "true" : "false", r->rpi ? "true" : "false", seq);
+}
+
+// The newest rows, oldest first; returns how many.
+static int64_t newest_rows(const struct request *q, int lane, int64_t limit, struct bybit_row *rows)
+{
+    const struct bybit_tape *tape = bybit_recorded(q->r->state, lane);
+    int64_t n = 0;
+    if (tape != NULL) {
+        size_t total;
+        const struct bybit_row *all = bybit_tape_rows(tape, &total);
+        n = (int64_t)total < limit ? (int64_t)total : limit;
+        for (int64_t i = 0; i < n; i++) {
+            rows[i] = all[(int64_t)total - n + i];
+        }
+        return n;
+    }
+    struct sim_trade t;
+    if (q->m->ops->seek_newest(q->m, lane, INT64_MAX, limit)) {
+        while (n < limit && q->m->ops->read(q->m, lane, &t)) {
+            rows[n++] = row_of(q->m, &t);
+        }
+    }
+    return n;
 }
 
 static int recent_trade(const struct request *q)
@@ -86,17 +121,12 @@ static int recent_trade(const struct request *q)
     }
     limit = limit > MAX_ROWS ? MAX_ROWS : limit;
     limit = q->r->recent_limit > 0 && q->r->recent_limit < limit ? q->r->recent_limit : limit;
-    struct sim_trade *rows = xmalloc((size_t)limit * sizeof *rows);
-    int64_t n = 0;
-    if (q->m->ops->seek_newest(q->m, lane, INT64_MAX, limit)) {
-        while (n < limit && q->m->ops->read(q->m, lane, &rows[n])) {
-            n++;
-        }
-    }
+    struct bybit_row *rows = xmalloc((size_t)limit * sizeof *rows);
+    int64_t n = newest_rows(q, lane, limit, rows);
     begin(q, 0, "OK");
     buf_adds(q->out, "\"category\":\"linear\",\"list\":[");
     for (int64_t i = n - 1; i >= 0; i--) { // newest first
-        trade_row(q, &rows[i]);
+        trade_row(q, lane, &rows[i]);
         if (i > 0) {
             buf_addc(q->out, ',');
         }
@@ -106,19 +136,30 @@ static int recent_trade(const struct request *q)
     return end(q);
 }
 
+static void truth_row(const struct bybit_row *r, struct buf *out)
+{
+    buf_addf(out, "%lld,%s,%s,%s,%s,", (long long)r->t_ms, r->uuid, r->price, r->qty,
+             r->sell ? "Sell" : "Buy");
+    if (r->seq >= 0) {
+        buf_add_i64(out, r->seq);
+    }
+    buf_addf(out, ",%s%s%s\n", r->block ? "block" : "", r->block && r->rpi ? " " : "",
+             r->rpi ? "rpi" : "");
+}
+
 void rest_bybit_truth(const struct market *m, const struct sim_trade *t, struct buf *out)
 {
-    struct bybit_trade b;
-    bybit_trade_of(m, t, &b);
-    buf_addf(out, "%lld,%s,%s,%s,%s,", (long long)t->t_ms, b.uuid, t->price, t->qty,
-             t->buyer_is_maker ? "Sell" : "Buy");
-    if (b.seq >= 0) {
-        buf_add_i64(out, b.seq);
+    struct bybit_row r = row_of(m, t);
+    truth_row(&r, out);
+}
+
+void rest_bybit_truth_rows(const struct bybit_tape *tape, struct buf *out)
+{
+    size_t n;
+    const struct bybit_row *rows = bybit_tape_rows(tape, &n);
+    for (size_t i = 0; i < n; i++) {
+        truth_row(&rows[i], out);
     }
-    buf_adds(out, b.block && b.rpi ? ",block rpi\n"
-                  : b.block        ? ",block\n"
-                  : b.rpi          ? ",rpi\n"
-                                   : ",\n");
 }
 
 // ---- instruments --------------------------------------------------------------------------------

@@ -6,7 +6,6 @@
 #include "common/base/decimal.h"
 #include "common/base/mem.h"
 #include "common/base/str.h"
-#include "common/base/wide.h"
 
 #define TRADES_PER_FRAME 1024
 #define TICKER_MS 100
@@ -24,6 +23,7 @@ struct book_state {
 };
 
 struct lane_state {
+    struct bybit_tape *tape; // NULL: no recorded frame came
     struct book_state book[BY_BOOK_END - BY_BOOK_1];
     // The frame of trades under way.
     struct buf trades;
@@ -40,12 +40,15 @@ struct lane_state {
 
 struct state {
     struct lane_state *lane[MARKET_MAX_LANES];
+    struct buf shifted;    // a recorded frame with other times
     struct sim_book fresh; // scratch
 };
 
 static void *state_new(void)
 {
-    return xcalloc(1, sizeof(struct state));
+    struct state *st = xcalloc(1, sizeof *st);
+    buf_init(&st->shifted, (size_t)16 << 20);
+    return st;
 }
 
 static void state_free(void *p)
@@ -60,9 +63,11 @@ static void state_free(void *p)
             book_release(&l->book[b].now);
         }
         buf_release(&l->trades);
+        bybit_tape_free(l->tape);
         free(l);
     }
     book_release(&st->fresh);
+    buf_release(&st->shifted);
     free(st);
 }
 
@@ -229,6 +234,25 @@ static void add_trade(struct state *st, struct market *m, const struct sim_trade
     }
 }
 
+// ---- recordings ---------------------------------------------------------------------------------
+
+const struct bybit_tape *bybit_recorded(const void *state, int lane)
+{
+    const struct state *st = state;
+    return st->lane[lane] != NULL ? st->lane[lane]->tape : NULL;
+}
+
+static bool recorded_snapshot(struct state *st, const struct market *m, struct wire_key key,
+                              bool restart, struct buf *out)
+{
+    const struct bybit_tape *tape = bybit_recorded(st, key.lane);
+    char topic[STREAM_TEXT];
+    str_fmt(topic, sizeof topic, "orderbook.%zu.%s", bybit_book_levels(key.format),
+            m->lane[key.lane].symbol);
+    return tape != NULL && bybit_tape_snapshot(tape, key.format - BY_BOOK_1, topic,
+                                               m->lane[key.lane].symbol, restart, out);
+}
+
 // ---- books --------------------------------------------------------------------------------------
 
 static void copy_levels(struct sim_levels *to, const struct sim_levels *from)
@@ -344,6 +368,9 @@ void bybit_new_snapshot(void *state, struct market *m, struct wire_key key, int6
     struct state *st = state;
     struct book_state *b = &lane_state(st, key.lane)->book[key.format - BY_BOOK_1];
     int64_t slot = t_ms / books[key.format - BY_BOOK_1].every_ms;
+    if (recorded_snapshot(st, m, key, restart, out)) {
+        return;
+    }
     if (!fresh_book(st, m, key.lane, bybit_book_levels(key.format))) {
         return;
     }
@@ -358,59 +385,6 @@ void bybit_new_snapshot(void *state, struct market *m, struct wire_key key, int6
 }
 
 // ---- tickers, liquidations ----------------------------------------------------------------------
-
-const char *const bybit_ticker_names[BYBIT_TICKER_FIELDS] = {
-    "lastPrice",         "markPrice",           "indexPrice",      "openInterest",
-    "openInterestValue", "fundingRate",         "nextFundingTime", "bid1Price",
-    "bid1Size",          "ask1Price",           "ask1Size",        "prevPrice24h",
-    "volume24h",         "fundingIntervalHour",
-};
-
-static void number(char out[BYBIT_TICKER_TEXT], int64_t v, int scale, int decimals)
-{
-    char text[DEC_TEXT];
-    dec_format(text, v, scale, decimals);
-    str_copy(out, BYBIT_TICKER_TEXT, text);
-}
-
-bool bybit_ticker_at(struct market *m, int lane, int64_t t_ms, struct bybit_ticker *out)
-{
-    const struct lane *l = &m->lane[lane];
-    struct sim_trade last;
-    struct sim_mark mark;
-    *out = (struct bybit_ticker){0};
-    if (!m->ops->seek_newest(m, lane, INT64_MAX, 1) || !m->ops->read(m, lane, &last)) {
-        return false;
-    }
-    str_copy(out->value[0], BYBIT_TICKER_TEXT, last.price);
-    if (m->ops->mark != NULL && m->ops->mark(m, lane, t_ms, &mark)) {
-        number(out->value[1], mark.mark_e8, 8, l->price_decimals);
-        number(out->value[2], mark.index_e8, 8, l->price_decimals);
-        number(out->value[3], mark.open_interest, l->qty_decimals, l->qty_decimals);
-        number(out->value[4],
-               (int64_t)((i128)mark.open_interest * mark.mark_e8 / 1000000 /
-                         pow10_i64(l->qty_decimals)),
-               2, 2);
-        number(out->value[5], mark.funding_e8, 8, 8);
-        out->value[6][fmt_i64(out->value[6], mark.next_funding_ms)] = '\0';
-        number(out->value[11], mark.open_24h, l->price_decimals, l->price_decimals);
-        number(out->value[12], mark.volume_24h, l->qty_decimals, l->qty_decimals);
-        out->value[13][fmt_i64(out->value[13], mark.funding_hours)] = '\0';
-    }
-    struct sim_book book = {0};
-    struct slice raw = {0};
-    if (m->ops->book != NULL && m->ops->book(m, lane, 1, 0, &book, &raw) && book.side[0].n > 0 &&
-        book.side[1].n > 0) {
-        for (int side = 0; side < 2; side++) {
-            number(out->value[7 + side * 2], book.side[side].at[0].price, l->price_decimals,
-                   l->price_decimals);
-            number(out->value[8 + side * 2], book.side[side].at[0].qty, l->qty_decimals,
-                   l->qty_decimals);
-        }
-    }
-    book_release(&book);
-    return true;
-}
 
 static size_t ticker_frame(struct buf *out, const char *symbol, int64_t t_ms,
                            const struct bybit_ticker *now, const struct bybit_ticker *before)
@@ -487,6 +461,10 @@ void bybit_first_frame(void *state, struct market *m, struct wire_key key, int64
         return;
     }
     struct lane_state *l = lane_state(st, key.lane);
+    if (key.kind == SIM_DEPTH && m->lane[key.lane].venue == VENUE_BYBIT &&
+        recorded_snapshot(st, m, key, false, out)) {
+        return;
+    }
     if (key.kind == SIM_DEPTH) {
         struct book_state *b = &l->book[key.format - BY_BOOK_1];
         if (b->have) { // what the others know, so that one delta suits all
@@ -504,6 +482,45 @@ void bybit_first_frame(void *state, struct market *m, struct wire_key key, int64
     }
 }
 
+// As it was recorded, but for the times when the recording is moved.
+static void recorded(struct state *st, const struct sim_event *e, const struct wire_out *out)
+{
+    struct lane_state *l = lane_state(st, e->lane);
+    struct wire_key key = {e->lane, e->kind, BY_ONLY};
+    struct slice raw = e->raw;
+    int64_t stamp_ms = bybit_tape_stamp(raw);
+    if (raw.n == 0) {
+        return;
+    }
+    if (stamp_ms >= 0 && stamp_ms != e->t_ms) {
+        buf_clear(&st->shifted);
+        bybit_tape_shifted(&st->shifted, raw, e->t_ms - stamp_ms);
+        raw = (struct slice){buf_ptr(&st->shifted), buf_len(&st->shifted)};
+    }
+    if (l->tape == NULL) {
+        l->tape = bybit_tape_new();
+    }
+    if (e->kind == SIM_TRADE) {
+        bybit_tape_trades(l->tape, raw);
+    } else if (e->kind == SIM_DEPTH) {
+        static const char topic[] = "\"topic\":\"orderbook.";
+        const char *at = memmem(raw.p, raw.n, topic, sizeof topic - 1);
+        int64_t levels = 0;
+        for (at = at != NULL ? at + sizeof topic - 1 : raw.p + raw.n;
+             at < raw.p + raw.n && *at >= '0' && *at <= '9' && levels < 10000; at++) {
+            levels = levels * 10 + (*at - '0');
+        }
+        if (bybit_book_format(levels) == 0) {
+            return;
+        }
+        key.format = (uint8_t)bybit_book_format(levels);
+        bybit_tape_book(l->tape, key.format - BY_BOOK_1, raw);
+    }
+    if (out->wants(out->arg, key)) {
+        out->frame(out->arg, key, raw.p, raw.n);
+    }
+}
+
 static void event(void *state, struct market *m, const struct sim_event *e,
                   const struct wire_out *out)
 {
@@ -511,11 +528,8 @@ static void event(void *state, struct market *m, const struct sim_event *e,
     if (e->venue == VENUE_BINANCE || m->lane[e->lane].venue == VENUE_BINANCE) {
         return;
     }
-    if (e->venue == VENUE_BYBIT) { // as it was recorded
-        struct wire_key key = {e->lane, e->kind, e->format};
-        if (e->raw.n > 0 && e->format < WIRE_FORMATS && out->wants(out->arg, key)) {
-            out->frame(out->arg, key, e->raw.p, e->raw.n);
-        }
+    if (e->venue == VENUE_BYBIT) {
+        recorded(st, e, out);
         return;
     }
     if (e->has_trade) {

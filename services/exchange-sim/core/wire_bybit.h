@@ -11,6 +11,7 @@
 // Trades of a generated market get a UUID that is a function of seed, symbol and id, a seq that
 // rises with time and is not contiguous, and now and then a block or RPI mark.
 
+#include "services/exchange-sim/core/bybit_tape.h"
 #include "services/exchange-sim/core/wire.h"
 
 #define BYBIT_UUID_TEXT 37
@@ -39,6 +40,8 @@ void bybit_trade_of(const struct market *m, const struct sim_trade *t, struct by
 size_t bybit_book_levels(int format);
 int bybit_book_format(int64_t levels);
 
+// What recorded frames of the symbol have told; NULL: none came, the trades are the market's.
+const struct bybit_tape *bybit_recorded(const void *state, int lane);
 // Appends what a new subscriber is sent first; nothing when the topic has no such frame or nothing
 // is known yet. t_ms: the venue's market time.
 void bybit_first_frame(void *state, struct market *m, struct wire_key key, int64_t t_ms,

@@ -184,7 +184,8 @@ void bybit_request(struct sim *s, struct client *c, const char *p, size_t n)
 
 int bybit_rest(struct sim *s, const char *path, rest_param_fn param, void *arg, struct buf *out)
 {
-    struct rest_bybit r = {.clock_ms = sim_clock_ms(s) + sim_skew_ms(s),
+    struct rest_bybit r = {.state = state_of(s),
+                           .clock_ms = sim_clock_ms(s) + sim_skew_ms(s),
                            .t_ms = market_ms(s),
                            .recent_limit = s->bybit.recent_limit};
     int64_t now = sim_wall_ms(s);
@@ -256,9 +257,13 @@ int bybit_truth(struct sim *s, rest_param_fn param, void *arg, struct buf *body,
     }
     const struct lane *l = &s->market->lane[lane];
     *content_type = "text/csv";
-    bool found =
-        l->released > 0 && (from > 0 ? s->market->ops->seek_time(s->market, lane, from)
-                                     : s->market->ops->seek_id(s->market, lane, l->first_id));
+    const struct bybit_tape *tape = bybit_recorded(state_of(s), lane);
+    if (tape != NULL) {
+        rest_bybit_truth_rows(tape, body);
+    }
+    bool found = tape == NULL && l->released > 0 &&
+                 (from > 0 ? s->market->ops->seek_time(s->market, lane, from)
+                           : s->market->ops->seek_id(s->market, lane, l->first_id));
     while (found && s->market->ops->read(s->market, lane, &t)) {
         rest_bybit_truth(s->market, &t, body);
     }
