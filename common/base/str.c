@@ -101,7 +101,10 @@ int parse_u64(const char *s, size_t n, uint64_t *out)
 
 int parse_i64(const char *s, size_t n, int64_t *out)
 {
-    bool neg = n > 0 && s[0] == '-';
+    if (n == 0) { // s may be NULL: the value of a field that is not there
+        return ERR_SYNTAX;
+    }
+    bool neg = s[0] == '-';
     uint64_t v = 0;
     int rc = parse_u64(s + neg, n - neg, &v);
     if (rc) {

@@ -26,7 +26,8 @@ bool str_starts(const char *s, const char *prefix);
 bool str_ends(const char *s, const char *suffix);
 bool str_ieq(const char *a, const char *b); // ASCII case-insensitive
 
-// The whole of [s, s+n) as a decimal integer: optional '-', digits, nothing else.
+// The whole of [s, s+n) as a decimal integer: optional '-', digits, nothing else. s may be NULL
+// when n is 0.
 // 0, ERR_SYNTAX or ERR_OVERFLOW.
 int parse_i64(const char *s, size_t n, int64_t *out) MUST_CHECK;
 int parse_u64(const char *s, size_t n, uint64_t *out) MUST_CHECK;

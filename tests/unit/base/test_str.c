@@ -65,6 +65,7 @@ Test(str, integers_are_parsed_whole_or_refused)
     }
     int64_t v;
     cr_expect_eq(parse_i64("1\0", 2, &v), ERR_SYNTAX);
+    cr_expect_eq(parse_i64(NULL, 0, &v), ERR_SYNTAX);
     uint64_t u;
     cr_expect_eq(parse_u64("18446744073709551615", 20, &u), 0);
     cr_expect_eq(u, UINT64_MAX);
