@@ -11,7 +11,7 @@ from stack import Stack, http, wait_for
 D = decimal.Decimal
 BIN = 50
 # A generated half hour that trades fast; it is served as fast as it is read.
-SPEED, MARKET_FROM = "120", "2024-08-08T09:00:00Z"
+SPEED, MARKET_FROM = "300", "2024-08-08T09:00:00Z"
 
 
 class Deriv(Scenario):
@@ -83,11 +83,11 @@ class Deriv(Scenario):
                 s.procs["collector"].kill()
                 self.collect(s)
                 seen = db("XLEN", liq)
-                wait_for(lambda: db("XLEN", liq) >= seen + 5, 30, "they go on")
+                wait_for(lambda: db("XLEN", liq) >= seen + 3, 30, "they go on")
                 s.procs["strategy"].kill()
                 s.service("strategy", LIQUIDATION_BIN_SIZE=BIN)
                 seen = db("XLEN", liq)
-                wait_for(lambda: db("XLEN", liq) >= seen + 5, 30, "they go on")
+                wait_for(lambda: db("XLEN", liq) >= seen + 3, 30, "they go on")
                 wait_for(lambda: db("HGET", mark, "open_interest"), 20, "open interest by REST")
                 s.procs["collector"].term(5)  # nothing moves any more
                 left = state.until_no_difference(lambda: self.check(s, db), 15)
