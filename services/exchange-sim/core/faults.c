@@ -5,6 +5,7 @@
 
 #include "common/base/mem.h"
 #include "common/base/str.h"
+#include "services/exchange-sim/core/fault_frame.h"
 
 static void queue_release(struct fault_queue *q)
 {
@@ -87,11 +88,34 @@ static int stall_of(struct faults *f, struct wire_key key, int64_t now_ms)
 
 static bool anything(const struct faults *f)
 {
-    bool any = f->stalls > 0 || f->stalled.n > 0;
+    bool any = f->stalls > 0 || f->stalled.n > 0 || f->cross > 0;
     for (int k = 0; k < SIM_KINDS; k++) {
-        any = any || f->skip[k] > 0 || f->duplicate[k] > 0 || f->reorder[k] > 0 || f->held[k].n > 0;
+        any = any || f->skip[k] > 0 || f->duplicate[k] > 0 || f->reorder[k] > 0 ||
+              f->held[k].n > 0 || f->spoil[k].n > 0;
     }
     return any;
+}
+
+// A broken copy first, or a crossing frame in place of the right one.
+static void spoil(struct faults *f, struct wire_key key, const char *p, size_t n,
+                  fault_emit_fn emit, void *arg)
+{
+    struct buf b;
+    buf_init(&b, n + 65536);
+    if (f->spoil[key.kind].n > 0) {
+        f->spoil[key.kind].n--;
+        (void)fault_break(&b, f->spoil[key.kind].kind, f->malformed++, p, n);
+        emit(arg, key, buf_ptr(&b), buf_len(&b));
+        buf_clear(&b);
+    }
+    if (f->cross > 0 && key.kind == SIM_DEPTH && fault_cross(&b, p, n)) {
+        f->cross--;
+        f->crossed++;
+        pass_reorder(f, key, buf_ptr(&b), buf_len(&b), emit, arg);
+    } else {
+        pass_reorder(f, key, p, n, emit, arg);
+    }
+    buf_release(&b);
 }
 
 void faults_pass(struct faults *f, struct wire_key key, const char *p, size_t n, int64_t now_ms,
@@ -118,6 +142,10 @@ void faults_pass(struct faults *f, struct wire_key key, const char *p, size_t n,
         return;
     }
     faults_tick(f, now_ms, emit, arg);
+    if (f->spoil[key.kind].n > 0 || (f->cross > 0 && key.kind == SIM_DEPTH)) {
+        spoil(f, key, p, n, emit, arg);
+        return;
+    }
     pass_reorder(f, key, p, n, emit, arg);
 }
 
@@ -171,6 +199,25 @@ void faults_reorder(struct faults *f, enum sim_kind kind, int64_t n)
 {
     f->reorder[kind] += n;
     f->active = true;
+}
+
+void faults_cross(struct faults *f, int64_t n)
+{
+    f->cross += n;
+    f->active = true;
+}
+
+bool faults_spoil(struct faults *f, enum sim_kind kind, const char *how, int64_t n)
+{
+    for (const char *const *k = fault_break_kinds; *k != NULL; k++) {
+        if (strcmp(*k, how) == 0) {
+            str_copy(f->spoil[kind].kind, sizeof f->spoil[kind].kind, how);
+            f->spoil[kind].n += n;
+            f->active = true;
+            return true;
+        }
+    }
+    return false;
 }
 
 bool faults_stall(struct faults *f, struct wire_key key, int64_t until_ms, bool keep_them)

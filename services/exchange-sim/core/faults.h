@@ -32,6 +32,11 @@ struct fault_queue {
 struct faults {
     // How many frames of a kind are still to be treated so; they count what is sent to somebody.
     int64_t skip[SIM_KINDS], duplicate[SIM_KINDS], reorder[SIM_KINDS];
+    int64_t cross; // depth frames to come that cross the book
+    struct {
+        int64_t n;
+        char kind[16];
+    } spoil[SIM_KINDS];                 // frames to come that a broken copy is sent before
     struct fault_queue held[SIM_KINDS]; // being reordered
     struct {
         struct wire_key key;
@@ -60,6 +65,10 @@ void faults_skip(struct faults *f, enum sim_kind kind, int64_t n);
 void faults_duplicate(struct faults *f, enum sim_kind kind, int64_t n);
 // The next n frames of a kind go out in reverse order. An order under way is extended.
 void faults_reorder(struct faults *f, enum sim_kind kind, int64_t n);
+// The next n depth frames put a bid above the asks; the chain of ids goes on.
+void faults_cross(struct faults *f, int64_t n);
+// A broken copy (fault_frame.h) goes out before each of the next n frames. False: unknown kind.
+bool faults_spoil(struct faults *f, enum sim_kind kind, const char *how, int64_t n);
 // False: too many streams are stalled already.
 bool faults_stall(struct faults *f, struct wire_key key, int64_t until_ms, bool keep);
 

@@ -26,8 +26,7 @@ int64_t control_number(rest_param_fn param, void *arg, const char *name, int64_t
     return parse_i64(s, strlen(s), &n) == 0 && n >= 0 && n <= max ? n : -1;
 }
 
-// The lane of ?stream= or ?symbol=; the only (or first) one when neither is given; -1 unknown.
-static int lane_param(const struct sim *s, rest_param_fn param, void *arg)
+int control_lane(const struct sim *s, rest_param_fn param, void *arg)
 {
     const char *stream = param(arg, "stream");
     const char *symbol = param(arg, "symbol");
@@ -135,7 +134,10 @@ static int truth(struct sim *s, rest_param_fn param, void *arg, struct buf *body
         jw_end_obj(&w);
         return 200;
     }
-    int lane = lane_param(s, param, arg);
+    if (param(arg, "kind") != NULL && strcmp(param(arg, "kind"), "trade") != 0) {
+        return control_truth(s, param, arg, body, content_type);
+    }
+    int lane = control_lane(s, param, arg);
     int64_t from = control_number(param, arg, "fromId", -2, INT64_MAX);
     int64_t limit = control_number(param, arg, "limit", TRUTH_ROWS, TRUTH_ROWS);
     if (lane < 0 || from == -1 || limit < 0) {
@@ -159,8 +161,7 @@ static int truth(struct sim *s, rest_param_fn param, void *arg, struct buf *body
     return 200;
 }
 
-// The kind that ?kind= names; trades when there is none; SIM_KINDS: unknown.
-static enum sim_kind kind_param(rest_param_fn param, void *arg)
+enum sim_kind control_kind(rest_param_fn param, void *arg, const char *name)
 {
     static const char *const names[SIM_KINDS] = {
         [SIM_TRADE] = "trade",
@@ -170,7 +171,7 @@ static enum sim_kind kind_param(rest_param_fn param, void *arg)
         [SIM_LIQUIDATION] = "liquidation",
         [SIM_KLINE] = "kline",
     };
-    const char *kind = param(arg, "kind");
+    const char *kind = param(arg, name);
     for (int k = 0; kind != NULL && k < SIM_KINDS; k++) {
         if (names[k] != NULL && strcmp(names[k], kind) == 0) {
             return (enum sim_kind)k;
@@ -182,7 +183,7 @@ static enum sim_kind kind_param(rest_param_fn param, void *arg)
 static int order_stall(struct sim *s, rest_param_fn param, void *arg, struct buf *body)
 {
     const char *stream = param(arg, "stream");
-    struct wire_key key = {.lane = lane_param(s, param, arg), .kind = SIM_TRADE};
+    struct wire_key key = {.lane = control_lane(s, param, arg), .kind = SIM_TRADE};
     if (stream != NULL) {
         key = sim_find_stream(s, stream);
     }
@@ -197,7 +198,10 @@ static int order_stall(struct sim *s, rest_param_fn param, void *arg, struct buf
 
 static int order_malformed(struct sim *s, rest_param_fn param, void *arg, struct buf *body)
 {
-    int lane = lane_param(s, param, arg);
+    if (param(arg, "of") != NULL && strcmp(param(arg, "of"), "trade") != 0) {
+        return control_spoil(s, param, arg, body);
+    }
+    int lane = control_lane(s, param, arg);
     const char *kind = param(arg, "kind");
     int64_t n = control_number(param, arg, "n", 1, 1000);
     if (lane < 0 || n < 0 || !sim_send_malformed(s, lane, kind != NULL ? kind : "mix", n)) {
@@ -250,7 +254,11 @@ int control_answer(struct sim *s, const char *path, rest_param_fn param, void *a
     if (str_starts(path, "/bybit/")) {
         return bybit_order(s, path, param, arg, body);
     }
-    int fault = control_fault(s, path, param, arg, body);
+    int fault = control_feed(s, path, param, arg, body);
+    if (fault != 0) {
+        return fault;
+    }
+    fault = control_fault(s, path, param, arg, body);
     if (fault != 0) {
         return fault;
     }
@@ -258,18 +266,11 @@ int control_answer(struct sim *s, const char *path, rest_param_fn param, void *a
     if (n < 0) {
         return control_reply(body, 400, "n=0..100000");
     }
-    enum sim_kind kind = kind_param(param, arg);
+    enum sim_kind kind = control_kind(param, arg, "kind");
     if (kind == SIM_KINDS) {
         return control_reply(body, 400, "kind=trade|depth|ticker|mark|liquidation|kline");
     }
-    if (strcmp(path, "/stale") == 0) {
-        int64_t age = control_number(param, arg, "age_ms", 60000, 86400000);
-        if (age < 1) {
-            return control_reply(body, 400, "n=0..100000, age_ms=1..86400000");
-        }
-        s->stale.n += n;
-        s->stale.age_ms = age;
-    } else if (strcmp(path, "/skip") == 0) {
+    if (strcmp(path, "/skip") == 0) {
         faults_skip(&s->faults, kind, n);
     } else if (strcmp(path, "/duplicate") == 0) {
         faults_duplicate(&s->faults, kind, n);
@@ -279,7 +280,7 @@ int control_answer(struct sim *s, const char *path, rest_param_fn param, void *a
         return control_reply(
             body, 404,
             "/status /truth /drop /stall /skip /duplicate /reorder /malformed /pause "
-            "/resume /start /http /http/clear /ban /refuse /half_open /skew");
+            "/resume /start /stale /crossed /http /http/clear /ban /refuse /half_open /skew");
     }
     return control_reply(body, 200, "ordered");
 }

@@ -141,6 +141,16 @@ void control_fault_status(const struct sim *s, struct jw *w); // members of /sta
 int control_reply(struct buf *body, int status, const char *text);
 // The number of a parameter: dflt when absent, -1 when it is no number of 0..max.
 int64_t control_number(rest_param_fn param, void *arg, const char *name, int64_t dflt, int64_t max);
+// The lane of ?stream= or ?symbol=; the only (or first) one when neither is given; -1 unknown.
+int control_lane(const struct sim *s, rest_param_fn param, void *arg);
+// The kind that a parameter names; trades when there is none; SIM_KINDS: unknown.
+enum sim_kind control_kind(rest_param_fn param, void *arg, const char *name);
+// control_feed.c: /truth of other kinds than trades, /malformed of other kinds, /stale, /crossed
+// (status; 0 = the path is none of these).
+int control_truth(struct sim *s, rest_param_fn param, void *arg, struct buf *body,
+                  const char **content_type);
+int control_spoil(struct sim *s, rest_param_fn param, void *arg, struct buf *body);
+int control_feed(struct sim *s, const char *path, rest_param_fn param, void *arg, struct buf *body);
 // Answers one control request: status; the body is appended.
 int control_answer(struct sim *s, const char *path, rest_param_fn param, void *arg,
                    struct buf *body, const char **content_type);
