@@ -80,7 +80,7 @@ def sync(s, reader, symbol="BTCUSDT", limit=1000, tries=5):
 
 class Generated(unittest.TestCase):
     def test_every_speed_ends_in_the_true_book(self):
-        with venue("--generate") as s:
+        with venue("--generate", "--start-on-subscribe=false") as s:
             paths = ["btcusdt@depth@100ms", "btcusdt@depth@500ms", "btcusdt@depth", "btcusdt@depth@0ms"]
             readers = [Reader(s.port, f"/public/ws/{p}") for p in paths]
             books = [sync(s, r) for r in readers]
@@ -123,16 +123,16 @@ class Generated(unittest.TestCase):
             self.assertEqual(len(get(s, "/fapi/v1/fundingRate?symbol=BTCUSDT&limit=3")[1]), 3)
 
     def test_mark_ticker_and_liquidations(self):
-        with venue("--generate", "--speed", "20") as s:
+        with venue("--generate", "--speed", "50") as s:
             streams = "btcusdt@markPrice@1s/btcusdt@forceOrder/!forceOrder@arr"
             market = Reader(s.port, f"/market/stream?streams={streams}")
             public = Reader(s.port, "/public/stream?streams=btcusdt@bookTicker/btcusdt@depth5@100ms")
-            time.sleep(8)
+            time.sleep(3.5)
             seen = {}
             for m in market.take() + public.take():
                 seen.setdefault(m["stream"], []).append(m["data"])
             marks = seen["btcusdt@markPrice@1s"]
-            self.assertGreater(len(marks), 60)
+            self.assertGreater(len(marks), 40)
             self.assertEqual({b["E"] - a["E"] for a, b in zip(marks, marks[1:])}, {1000})
             one, arr = seen.get("btcusdt@forceOrder", []), seen.get("!forceOrder@arr", [])
             self.assertEqual(one, arr)
@@ -151,7 +151,7 @@ class Generated(unittest.TestCase):
 
 class Faults(unittest.TestCase):
     def setUp(self):
-        self.context = venue("--generate")
+        self.context = venue("--generate", "--start-on-subscribe=false")
         self.s = self.context.__enter__()
         self.reader = Reader(self.s.port, "/public/ws/btcusdt@depth@100ms")
         self.book = sync(self.s, self.reader)
@@ -215,7 +215,7 @@ class Faults(unittest.TestCase):
 
 @unittest.skipIf(not recordings.REAL, "no recordings here")
 class Recorded(unittest.TestCase):
-    def play(self, streams, *files, symbol="BTCUSDT", stretch=3000, tries=5):
+    def play(self, streams, *files, symbol="BTCUSDT", stretch=2500):
         with venue("--replay", *[str(recordings.SHARED / f) for f in files], "--stretch", str(stretch)) as s:
             reader = Reader(s.port, f"/public/stream?streams={streams}")
             book, applied, breaks, equal, unequal, snapshots = Book(), 0, 0, 0, 0, 0
@@ -247,7 +247,9 @@ class Recorded(unittest.TestCase):
                     held = held[-200:]
                 if not messages:
                     if json.loads(stack.http(f"http://127.0.0.1:{s.control_port}/status")[2])["finished"]:
-                        break
+                        time.sleep(0.2)
+                        if not reader.seen:
+                            break
                     time.sleep(0.02)
             want = json.loads(truth(s, kind="book", symbol=symbol, limit=20))
             self.assertEqual(book.last_id, want["lastUpdateId"])
@@ -259,7 +261,7 @@ class Recorded(unittest.TestCase):
         applied, breaks, equal, unequal, snapshots = self.play("btcusdt@depth@100ms/btcusdt@bookTicker", f)
         self.assertEqual((breaks, unequal, snapshots), (0, 0, 1))
         self.assertGreater(applied, 4200)
-        self.assertGreater(equal, 500)
+        self.assertGreater(equal, 250)
 
     def test_a_stale_recorded_snapshot_is_told_once(self):
         f = ("binance_usdm_BTCUSDT_20260718_2137_rest-depth-STALE.json", "binance_usdm_BTCUSDT_20260718_2137_depth100ms.jsonl.gz")
