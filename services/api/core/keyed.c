@@ -167,7 +167,7 @@ bool keyed_update(struct keyed *k, const char *array, size_t n, bool fresh)
     free(old);
     // The oldest candle leaves when a new one comes: clients keep it, no harm. Anything else that
     // goes needs a whole new beginning.
-    const bool shrank = kept + (old_n > 0 ? 1 : 0) < old_n;
+    const bool shrank = kept + (k->n > 0 ? 1 : 0) < old_n;
     if (changed || shrank) {
         k->seq++;
     }
