@@ -153,8 +153,8 @@ $(B)/tests/fuzz/corpus: $(B)/tests/fuzz/corpus.o $(COMMON_LIB)
 CXX := $(if $(CLANG),clang++,g++)
 ifneq ($(wildcard /usr/include/simdjson.h),)
 ifneq ($(shell command -v $(CXX) 2>/dev/null),)
-$(B)/tests/bench/bench_scanner: $(B)/tests/bench/peer_simdjson.o
-$(B)/tests/bench/bench_scanner: LDLIBS += -lsimdjson -lstdc++
+$(B)/tests/bench/bench_scanner $(B)/tests/bench/bench_depth: $(B)/tests/bench/peer_simdjson.o
+$(B)/tests/bench/bench_scanner $(B)/tests/bench/bench_depth: LDLIBS += -lsimdjson -lstdc++
 $(B)/%.o: %.cc
 	$(call say,CXX,$<)
 	@mkdir -p $(@D)

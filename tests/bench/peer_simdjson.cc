@@ -36,3 +36,45 @@ uint64_t peer_simdjson(const char *bytes, const uint32_t *at, size_t n)
     }
     return sum;
 }
+
+extern "C" uint64_t peer_simdjson_depth(const char *bytes, const uint32_t *at, size_t n);
+
+static uint64_t side(ondemand::array list)
+{
+    uint64_t sum = 0;
+    for (ondemand::array pair : list) {
+        auto it = pair.begin();
+        std::string_view price = *it;
+        ++it;
+        std::string_view qty = *it;
+        sum += price.size() + qty.size() + static_cast<unsigned char>(price[0]) +
+               static_cast<unsigned char>(qty[0]);
+    }
+    return sum;
+}
+
+uint64_t peer_simdjson_depth(const char *bytes, const uint32_t *at, size_t n)
+{
+    static ondemand::parser parser;
+    uint64_t sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        const size_t len = at[i + 1] - at[i];
+        ondemand::document doc = parser.iterate(padded_string_view(bytes + at[i], len, len + 64));
+        ondemand::object o = doc.find_field("data").get_object();
+        std::string_view e = o.find_field("e");
+        sum += o.find_field("E").get_uint64();
+        sum += o.find_field("T").get_uint64();
+        std::string_view s = o.find_field("s");
+        sum += s.size();
+        sum += o.find_field("U").get_uint64();
+        sum += o.find_field("u").get_uint64();
+        sum += o.find_field("pu").get_uint64();
+        if (e != "depthUpdate") {
+            return 0;
+        }
+        sum += side(o.find_field("b").get_array());
+        sum += side(o.find_field("a").get_array());
+        sum += o.find_field("st").get_uint64();
+    }
+    return sum;
+}

@@ -8,102 +8,148 @@
 //   {"lastUpdateId":1027024,"E":..,"T":..,"bids":[["4.00","431"],..],"asks":[..]}
 //
 // As scan.c it recognises or refuses. A frame is mostly levels, and a level is two numbers between
-// known bytes: those are looked at eight bytes at a time, with one subtraction to see that all are
-// digits or points and where the closing quote stands.
+// known bytes: 64 bytes at a time become a mask of "digit or point", whose borders are where the
+// numbers begin and end. What lies between two numbers is then compared with what has to stand
+// there, so every byte has been looked at, and no number waits for the one before it.
 
 #include "services/collector/core/frame.h"
 
 #include "services/collector/core/scan_parts.h"
 
 #define NUMBER_MAX 40 // bytes of one number, as in the other shapes
-// A level may be read in whole words as long as this much is left: two numbers of the greatest
-// length, their surroundings, and the word that begins in the last of them.
-#define LEVEL_ROOM (2 * NUMBER_MAX + 24)
+#define BLOCK 64
 
-// 0x80 in every byte that is neither a digit nor a point.
-PART uint64_t not_number8(uint64_t w)
+#if defined(__SSE2__)
+
+#include <emmintrin.h>
+
+PART uint64_t number_mask16(const char *p)
+{
+    __m128i v;
+    memcpy(&v, p, sizeof v);
+    const __m128i digit = _mm_sub_epi8(v, _mm_set1_epi8('0')); // 0..9, all else is above
+    const __m128i is_digit = _mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8(9)), digit);
+    const __m128i is_point = _mm_cmpeq_epi8(v, _mm_set1_epi8('.'));
+    return (uint32_t)_mm_movemask_epi8(_mm_or_si128(is_digit, is_point));
+}
+
+#else
+
+PART uint64_t number_mask8(const char *p)
 {
     const uint64_t low7 = UINT64_C(0x7f7f7f7f7f7f7f7f);
-    const uint64_t top = UINT64_C(0x8080808080808080);
+    const uint64_t w = load8(p);
     const uint64_t t = w ^ UINT64_C(0x3030303030303030);
     const uint64_t d = w ^ UINT64_C(0x2e2e2e2e2e2e2e2e);
     const uint64_t no_digit = ((t & low7) + UINT64_C(0x7676767676767676)) | t;
     const uint64_t no_point = ((d & low7) + low7) | d;
-    return no_digit & no_point & top;
+    const uint64_t number = ~(no_digit & no_point) & ~low7; // 0x80 in every byte that is either
+    return ((number >> 7) * UINT64_C(0x0102040810204080)) >> 56; // those bits side by side
 }
 
-// Bytes of the number at p, whole words being readable; 0 when there is none of 1..NUMBER_MAX.
-PART size_t number_fast(const char *p)
+PART uint64_t number_mask16(const char *p)
 {
-    uint64_t stop = not_number8(load8(p));
-    if (stop != 0) {
-        return (size_t)__builtin_ctzll(stop) / 8;
-    }
-    for (size_t n = 8; n < NUMBER_MAX; n += 8) {
-        stop = not_number8(load8(p + n));
-        if (stop != 0) {
-            return n + (size_t)__builtin_ctzll(stop) / 8;
-        }
-    }
-    return 0;
+    return number_mask8(p) | number_mask8(p + 8) << 8;
+}
+
+#endif
+
+// Bit i: p[i] is a digit or a point.
+PART uint64_t number_mask64(const char *p)
+{
+    return number_mask16(p) | number_mask16(p + 16) << 16 | number_mask16(p + 32) << 32 |
+           number_mask16(p + 48) << 48;
 }
 
 #define WORD3(a, b, c) ((uint32_t)(a) | (uint32_t)(b) << 8 | (uint32_t)(c) << 16)
 
-// `"]` and what follows the level: 1 another level (its `["` eaten), 0 the end of the list, -1
-// neither.
-PART int level_end(struct cursor *c)
+// A list of levels while it is read.
+struct list {
+    struct frame_level *at;
+    size_t room, n;
+};
+
+enum step { MORE, ENDED, UNKNOWN };
+
+// A whole level whose numbers stand at [t[0], t[1]) and [t[2], t[3]) behind base; eight bytes
+// behind the last are readable. *next: where the following one would begin.
+PART enum step one_level(const char *base, const uint32_t *t, uint32_t *next, struct list *l)
 {
-    if (LIT(c, "\"],[\"")) {
-        return 1;
+    const char *sep = base + t[1], *tail = base + t[3];
+    if (t[0] != *next || t[2] != t[1] + 3 || (load4(sep) & 0xffffff) != WORD3('"', ',', '"') ||
+        t[1] - t[0] > NUMBER_MAX || t[3] - t[2] > NUMBER_MAX || l->n == l->room) {
+        return UNKNOWN;
     }
-    return LIT(c, "\"]]") ? 0 : -1;
+    l->at[l->n].price = (struct slice){base + t[0], t[1] - t[0]};
+    l->at[l->n].qty = (struct slice){base + t[2], t[3] - t[2]};
+    l->n++;
+    if (load4(tail) == (WORD3('"', ']', ',') | (uint32_t)'[' << 24) && tail[4] == '"') {
+        *next = t[3] + 5;
+        return MORE;
+    }
+    *next = t[3] + 3;
+    return (load4(tail) & 0xffffff) == WORD3('"', ']', ']') ? ENDED : UNKNOWN;
+}
+
+// As many levels as there are whole blocks for; c->p then stands where the next one begins, or
+// behind the list.
+PART enum step levels_by_block(struct cursor *c, struct list *l)
+{
+    const char *const base = c->p;
+    uint32_t t[BLOCK + 4]; // borders of numbers that no level has used yet
+    uint32_t n = 0, next = 0;
+    uint64_t last = 0; // the byte before the block belongs to a number
+    enum step step = MORE;
+    for (const char *p = base; step == MORE && c->end - p >= BLOCK + 8; p += BLOCK) {
+        const uint64_t number = number_mask64(p);
+        const uint32_t at = (uint32_t)(p - base);
+        uint32_t used = 0;
+        // Set where a number begins and one byte behind where it ends.
+        for (uint64_t border = number ^ (number << 1 | last); border != 0; border &= border - 1) {
+            t[n++] = at + (uint32_t)__builtin_ctzll(border);
+        }
+        last = number >> 63;
+        for (; n - used >= 4 && step == MORE; used += 4) {
+            step = one_level(base, t + used, &next, l);
+        }
+        for (uint32_t i = used; i < n; i++) {
+            t[i - used] = t[i];
+        }
+        n -= used;
+    }
+    c->p = base + next;
+    return step;
+}
+
+// One level at a time: the end of a frame, where a whole block can not be read.
+PART enum step levels_by_byte(struct cursor *c, struct list *l)
+{
+    for (;;) {
+        struct frame_level *v = &l->at[l->n];
+        if (l->n == l->room || !string_of(c, C_NUMBER, &v->price) || !LIT(c, ",\"") ||
+            !string_of(c, C_NUMBER, &v->qty)) {
+            return UNKNOWN;
+        }
+        l->n++;
+        if (!LIT(c, "],[\"")) {
+            return LIT(c, "]]") ? ENDED : UNKNOWN;
+        }
+    }
 }
 
 // Levels up to and with the closing bracket; false: not what we know, or no room.
 PART bool levels(struct cursor *c, struct frame_level *at, size_t room, size_t *n)
 {
-    *n = 0;
-    if (!LIT(c, "[")) {
-        return false;
+    struct list l = {.at = at, .room = room};
+    enum step step = ENDED;
+    if (!LIT(c, "[]")) {
+        step = LIT(c, "[[\"") ? levels_by_block(c, &l) : UNKNOWN;
     }
-    if (LIT(c, "]")) {
-        return true;
+    if (step == MORE) {
+        step = levels_by_byte(c, &l);
     }
-    if (!LIT(c, "[\"")) {
-        return false;
-    }
-    for (;;) {
-        struct frame_level *v = &at[*n];
-        if (*n == room) {
-            return false;
-        }
-        if (c->end - c->p >= LEVEL_ROOM) {
-            const char *p = c->p;
-            size_t k = number_fast(p);
-            if (k == 0 || (load4(p + k) & 0xffffff) != WORD3('"', ',', '"')) {
-                return false;
-            }
-            v->price = (struct slice){p, k};
-            p += k + 3;
-            k = number_fast(p);
-            if (k == 0) {
-                return false;
-            }
-            v->qty = (struct slice){p, k};
-            c->p = p + k;
-        } else if (!string_of(c, C_NUMBER, &v->price) || !LIT(c, ",\"") ||
-                   !string_of(c, C_NUMBER, &v->qty)) {
-            return false;
-        } else {
-            c->p--; // string_of() ate the quote that level_end() looks at
-        }
-        ++*n;
-        const int more = level_end(c);
-        if (more <= 0) {
-            return more == 0;
-        }
-    }
+    *n = l.n;
+    return step == ENDED;
 }
 
 PART bool both_sides(struct cursor *c, struct frame_space *space, struct frame *f, const char *bids,
