@@ -12,30 +12,31 @@
 #define BAN_418_MS INT64_C(120000)
 #define BAN_403_BYBIT_MS INT64_C(600000)
 #define BAN_403_MS INT64_C(60000)
+#define BAN_BYBIT_MS INT64_C(5000)
 
 // ---- pure
 // ----------------------------------------------------------------------------------------
 
-size_t budget_minutes(int64_t venue_ms, int64_t minute[2])
+size_t budget_windows(int64_t window_ms, int64_t venue_ms, int64_t minute[2])
 {
-    const int64_t now = venue_ms / BUDGET_MINUTE_MS;
-    const int64_t into = venue_ms % BUDGET_MINUTE_MS;
+    const int64_t now = venue_ms / window_ms;
+    const int64_t into = venue_ms % window_ms;
     minute[0] = now;
     if (into < BUDGET_BORDER_MS) {
         minute[0] = now - 1;
         minute[1] = now;
         return 2;
     }
-    if (into >= BUDGET_MINUTE_MS - BUDGET_BORDER_MS) {
+    if (into >= window_ms - BUDGET_BORDER_MS) {
         minute[1] = now + 1;
         return 2;
     }
     return 1;
 }
 
-int64_t budget_wait_ms(int64_t venue_ms, int64_t full_minute)
+int64_t budget_wait_window_ms(int64_t window_ms, int64_t venue_ms, int64_t full)
 {
-    const int64_t until = (full_minute + 1) * BUDGET_MINUTE_MS + BUDGET_BORDER_MS;
+    const int64_t until = (full + 1) * window_ms + BUDGET_BORDER_MS;
     return until > venue_ms ? until - venue_ms : 1;
 }
 
@@ -72,13 +73,44 @@ int64_t budget_banned_until(enum venue v, int64_t venue_ms, long status, int64_t
         until = venue_ms + (retry_after_s < most_s ? retry_after_s : most_s) * 1000;
     } else if (told == 0) {
         until = status == 418 ? venue_ms + BAN_418_MS
-                              : venue_ms + budget_wait_ms(venue_ms, venue_ms / BUDGET_MINUTE_MS);
+                : v == VENUE_BYBIT
+                    ? venue_ms + BAN_BYBIT_MS
+                    : venue_ms + budget_wait_ms(venue_ms, venue_ms / BUDGET_MINUTE_MS);
     }
     until = told > until ? told : until;
     if (until <= venue_ms) {
         until = venue_ms + BUDGET_BORDER_MS; // it did refuse
     }
     return until < venue_ms + BUDGET_BAN_MAX_MS ? until : venue_ms + BUDGET_BAN_MAX_MS;
+}
+
+int64_t budget_bybit_banned_until(int64_t venue_ms, int64_t ret_code, int64_t reset_ms)
+{
+    if (ret_code != 10006 && ret_code != 10018 && ret_code != 10429) {
+        return 0;
+    }
+    const int64_t until = reset_ms > venue_ms ? reset_ms : venue_ms + BAN_BYBIT_MS;
+    return until < venue_ms + BUDGET_BAN_MAX_MS ? until : venue_ms + BUDGET_BAN_MAX_MS;
+}
+
+int64_t budget_bybit_ret_code(const char *body, size_t n)
+{
+    static const char words[] = "\"retCode\":";
+    const size_t look = n < 64 ? n : 64;
+    const char *p = look > 0 ? memmem(body, look, words, sizeof words - 1) : NULL;
+    if (p == NULL) {
+        return 0;
+    }
+    p += sizeof words - 1;
+    while (p < body + n && *p == ' ') {
+        p++;
+    }
+    size_t digits = 0;
+    while (p + digits < body + n && p[digits] >= '0' && p[digits] <= '9') {
+        digits++;
+    }
+    int64_t code;
+    return parse_i64(p, digits, &code) == 0 ? code : 0;
 }
 
 int64_t budget_venue_ms(int64_t wall_ms, bool known, int64_t offset_ms)
@@ -163,6 +195,7 @@ struct budget *budget_new(const struct budget_opts *o)
     struct budget *b = xcalloc(1, sizeof *b);
     b->o = *o;
     b->o.scope = NULL; // the key holds it
+    b->o.window_ms = o->window_ms > 0 ? o->window_ms : BUDGET_MINUTE_MS;
     b->st.limit = o->limit;
     str_fmt(b->key, sizeof b->key, "bc4:budget:%s:%s", venue_name(o->venue), o->scope);
     return b;
@@ -211,7 +244,7 @@ static bool read_answer(struct budget *b, const struct ask *a, const struct redi
     if (integer_at(r, 0) == 1) {
         b->st.limit = v;
         b->st.banned_until_ms = integer_at(r, 3);
-        note_used(b, a->venue_ms / BUDGET_MINUTE_MS, integer_at(r, 1));
+        note_used(b, a->venue_ms / b->o.window_ms, integer_at(r, 1));
         return true;
     }
     const char *what = r->element[1]->type == REDIS_REPLY_STRING ? r->element[1]->str : "";
@@ -220,7 +253,7 @@ static bool read_answer(struct budget *b, const struct ask *a, const struct redi
         const int64_t now = venue_now(b);
         *wait_ms = v - now > 0 ? v - now : 1;
     } else if (strcmp(what, "full") == 0) {
-        *wait_ms = budget_wait_ms(a->venue_ms, v);
+        *wait_ms = budget_wait_window_ms(b->o.window_ms, a->venue_ms, v);
     } else {
         *wait_ms = BUDGET_MINUTE_MS; // the request alone is more than the share
     }
@@ -264,7 +297,7 @@ int budget_ask(struct budget *b, enum budget_priority p, int64_t weight, budget_
     int64_t minute[2];
     size_t n = 4;
     const int64_t now = venue_now(b);
-    const size_t minutes = budget_minutes(now, minute);
+    const size_t minutes = budget_windows(b->o.window_ms, now, minute);
     argv[n++] = number(text[0], now);
     argv[n++] = number(text[1], weight);
     argv[n++] = number(text[2], b->o.share_pct[p]);
@@ -324,11 +357,15 @@ void budget_set_limit(struct budget *b, int64_t limit)
 bool budget_note(struct budget *b, const struct http_reply *r)
 {
     const int64_t now = budget_venue_ms(r->done_us / 1000, b->clock_known, b->offset_ms);
-    const int64_t minute = now / BUDGET_MINUTE_MS;
+    const int64_t minute = now / b->o.window_ms;
     const int64_t used = r->used_weight > 0 ? r->used_weight : 0;
     int64_t ban = 0;
     if (r->err == 0) {
         ban = budget_banned_until(b->o.venue, now, r->status, r->retry_after_s, r->body, r->n);
+        if (ban == 0 && b->o.venue == VENUE_BYBIT) {
+            ban = budget_bybit_banned_until(now, budget_bybit_ret_code(r->body, r->n),
+                                            r->limit_reset_ms);
+        }
     }
     if (used > 0) {
         note_used(b, minute, used);
@@ -349,7 +386,7 @@ bool budget_note(struct budget *b, const struct http_reply *r)
 void budget_stats(const struct budget *b, struct budget_stats *out)
 {
     *out = b->st;
-    if (venue_now(b) / BUDGET_MINUTE_MS != b->used_minute) {
+    if (venue_now(b) / b->o.window_ms != b->used_minute) {
         out->used = 0;
     }
 }

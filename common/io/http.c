@@ -34,7 +34,7 @@ struct http_call {
     bool (*on_data)(void *arg, long status, const char *bytes, size_t n);
     bool too_large;
     bool simulated;
-    int64_t retry_after_s, used_weight;
+    int64_t retry_after_s, used_weight, limit_reset_ms;
     void (*on_done)(void *arg, const struct http_reply *r);
     void *arg;
     char error[CURL_ERROR_SIZE];
@@ -182,11 +182,13 @@ static size_t on_header(char *p, size_t size, size_t n, void *arg)
     if (bytes >= 5 && memcmp(p, "HTTP/", 5) == 0) { // also after a "100 Continue"
         c->simulated = false;
         c->retry_after_s = -1;
-        c->used_weight = -1;
+        c->used_weight = c->limit_reset_ms = -1;
     } else if (header_value(p, bytes, "X-Simulated:", v, sizeof v)) {
         c->simulated = str_ieq(v, "true");
     } else if (header_value(p, bytes, "X-MBX-USED-WEIGHT-1M:", v, sizeof v)) {
         c->used_weight = non_negative(v);
+    } else if (header_value(p, bytes, "X-Bapi-Limit-Reset-Timestamp:", v, sizeof v)) {
+        c->limit_reset_ms = non_negative(v);
     } else if (header_value(p, bytes, "Retry-After:", v, sizeof v)) {
         c->retry_after_s = non_negative(v);
         time_t date = c->retry_after_s < 0 ? curl_getdate(v, NULL) : -1;
@@ -231,6 +233,7 @@ static void finish(struct http_call *c, CURLcode rc, bool closed)
                            .simulated = c->simulated,
                            .retry_after_s = c->retry_after_s,
                            .used_weight = c->used_weight,
+                           .limit_reset_ms = c->limit_reset_ms,
                            .body = ""};
     curl_off_t total = 0;
     curl_off_t before = 0;
@@ -368,7 +371,7 @@ struct http_call *http_get(struct http *h, const struct http_req *q, struct err 
     c->arg = q->arg;
     c->max_body = q->max_body ? q->max_body : (size_t)1 << 20;
     c->retry_after_s = -1;
-    c->used_weight = -1;
+    c->used_weight = c->limit_reset_ms = -1;
     buf_init(&c->body, c->max_body + 1); // and its NUL
     c->easy = curl_easy_init();
     if (!c->easy) {

@@ -22,9 +22,10 @@ struct http_reply {
     long status;      // HTTP status when err == 0
     const char *body; // NUL-terminated, borrowed for the call
     size_t n;
-    bool simulated;        // X-Simulated: true
-    int64_t retry_after_s; // -1 absent
-    int64_t used_weight;   // X-MBX-USED-WEIGHT-1M, -1 absent
+    bool simulated;         // X-Simulated: true
+    int64_t retry_after_s;  // -1 absent
+    int64_t used_weight;    // X-MBX-USED-WEIGHT-1M, -1 absent
+    int64_t limit_reset_ms; // X-Bapi-Limit-Reset-Timestamp, -1 absent
     int64_t sent_us; // wall clock just before the request left, the connection being up already
     int64_t done_us; // wall clock when the last byte was here
 };

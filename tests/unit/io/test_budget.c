@@ -280,3 +280,68 @@ Test(budget, a_cancelled_question_is_not_answered)
     cr_assert_eq(s.answers, 1);
     end(&s);
 }
+
+Test(budget, a_window_of_five_seconds_has_borders_like_a_minute)
+{
+    int64_t w[2];
+    cr_expect_eq(budget_windows(5000, 10000, w), 2); // the very border
+    cr_expect(w[0] == 1 && w[1] == 2);
+    cr_expect_eq(budget_windows(5000, 10999, w), 2);
+    cr_expect_eq(budget_windows(5000, 11000, w), 1);
+    cr_expect_eq(w[0], 2);
+    cr_expect_eq(budget_windows(5000, 13999, w), 1);
+    cr_expect_eq(budget_windows(5000, 14000, w), 2);
+    cr_expect(w[0] == 2 && w[1] == 3);
+    cr_expect_eq(budget_wait_window_ms(5000, 11500, 2), 4500);
+}
+
+// Half of the venue's limit per window of ours: no 5 seconds of its own hold more than the limit.
+Test(budget, no_five_seconds_hold_more_than_the_venue_grants)
+{
+    enum { LIMIT = 600, PER_WINDOW = 300, N = 4000 };
+    static int64_t sent[N];
+    int64_t used[64] = {0};
+    size_t n = 0;
+    for (int64_t ms = 20000; ms < 60000; ms++) {
+        int64_t w[2];
+        const size_t k = budget_windows(5000, ms, w);
+        for (int asks = 0; asks < 50; asks++) {
+            bool room = true;
+            for (size_t i = 0; i < k; i++) {
+                room = room && used[w[i]] < PER_WINDOW;
+            }
+            if (room && n < N) {
+                for (size_t i = 0; i < k; i++) {
+                    used[w[i]]++;
+                }
+                sent[n++] = ms;
+            }
+        }
+    }
+    cr_expect_gt(n, (size_t)1500);
+    size_t from = 0;
+    for (size_t i = 0; i < n; i++) {
+        while (sent[from] <= sent[i] - 5000) {
+            from++;
+        }
+        cr_assert_leq(i - from + 1, (size_t)LIMIT);
+    }
+}
+
+Test(budget, bybit_refuses_in_the_body_too)
+{
+    static const char body[] = "{\"retCode\":10006,\"retMsg\":\"Too many visits!\"}";
+    cr_expect_eq(budget_bybit_ret_code(body, sizeof body - 1), 10006);
+    cr_expect_eq(budget_bybit_ret_code("{\"retCode\": 0}", 14), 0);
+    cr_expect_eq(budget_bybit_ret_code("", 0), 0);
+    cr_expect_eq(budget_bybit_ret_code("{\"retCode\":", 11), 0);
+    cr_expect_eq(budget_bybit_banned_until(1000, 0, -1), 0);
+    cr_expect_eq(budget_bybit_banned_until(1000, 10001, -1), 0, "a bad parameter is no ban");
+    cr_expect_eq(budget_bybit_banned_until(1000, 10016, -1), 0, "nor a server's error");
+    cr_expect_eq(budget_bybit_banned_until(1000, 10006, -1), 6000);
+    cr_expect_eq(budget_bybit_banned_until(1000, 10006, 2500), 2500);
+    cr_expect_eq(budget_bybit_banned_until(1000, 10429, 900), 6000);
+    cr_expect_eq(budget_banned_until(VENUE_BYBIT, 1000, 403, -1, "", 0), 601000);
+    cr_expect_eq(budget_banned_until(VENUE_BYBIT, 1000, 429, -1, "", 0), 6000);
+    cr_expect_eq(budget_banned_until(VENUE_BYBIT, 1000, 429, 9, "", 0), 10000);
+}
