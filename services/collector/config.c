@@ -7,6 +7,9 @@
 #include "common/market/symbols.h"
 #include "services/collector/core/connector.h"
 
+#define BYBIT_WS "wss://stream.bybit.com"
+#define BYBIT_REST "https://api.bybit.com"
+
 #define F(member) FIELD(struct config, member)
 
 static const char *const sources[] = {"binance_ws", "bybit", "bybit_connector", "hft_connector",
@@ -172,9 +175,32 @@ static const struct opt rows[] = {
     {"CONNECTOR_SIMULATED", NULL, OPT_BOOL, F(connector_simulated), .def = "true",
      .text = "What hft_connector reads is no live market; false only when it is one."},
     {"CONNECTOR_PAPER_TRADING", NULL, OPT_OLD, .text = "the collector sends no orders"},
-    {"BYBIT_WS_BASE_URL", NULL, OPT_OLD, .text = "this build has no Bybit feed"},
-    {"BYBIT_CONNECTOR_CONFIG_FILE", NULL, OPT_OLD, .text = "this build has no Bybit feed"},
-    {"BYBIT_CONNECTOR_TESTNET", NULL, OPT_OLD, .text = "this build has no Bybit feed"},
+    {"BYBIT_WS_BASE_URL", NULL, OPT_STR, F(bybit_ws), .def = BYBIT_WS,
+     .text = "Scheme and host of Bybit's WebSocket; the route is added."},
+    {"BYBIT_REST_BASE_URL", NULL, OPT_STR, F(bybit_rest), .def = BYBIT_REST,
+     .text = "Scheme and host of Bybit's REST."},
+    {"BYBIT_CONNECTOR_TESTNET", NULL, OPT_BOOL, F(bybit_testnet), .def = "false",
+     .text = "Use the two addresses below, unless others than the defaults are set above."},
+    {"BYBIT_TESTNET_WS_BASE_URL", NULL, OPT_STR, F(bybit_test_ws),
+     .def = "wss://stream-testnet.bybit.com", .text = "WebSocket of Bybit's testnet."},
+    {"BYBIT_TESTNET_REST_BASE_URL", NULL, OPT_STR, F(bybit_test_rest),
+     .def = "https://api-testnet.bybit.com", .text = "REST of Bybit's testnet."},
+    {"BYBIT_API_TIMEOUT", NULL, OPT_INT, F(bybit_timeout_s), .min = 1, .max = 300, .def = "10",
+     .unit = "s", .text = "Longest wait for one answer of Bybit's REST."},
+    {"BYBIT_REQUEST_LIMIT", NULL, OPT_INT, F(bybit_limit), .min = 2, .max = 1000000, .def = "600",
+     .unit = "requests", .text = "What Bybit grants one address in any BYBIT_REQUEST_WINDOW_MS."},
+    {"BYBIT_REQUEST_WINDOW_MS", NULL, OPT_INT, F(bybit_window_ms), .min = 2000, .max = 3600000,
+     .def = "5000", .unit = "ms", .text = "Length of that window."},
+    {"REJOIN_HOLD_MS", NULL, OPT_INT, F(rejoin_hold_ms), .min = 0, .max = 60000, .def = "3000",
+     .unit = "ms",
+     .text = "Where no id proves continuity: longest time that trades of a new link wait for the "
+             "proof; then a gap is declared."},
+    {"BYBIT_API_KEY", NULL, OPT_STR, F(bybit_key), .def = "", .secret = true,
+     .text = "Accepted; market data needs none."},
+    {"BYBIT_API_SECRET", NULL, OPT_STR, F(bybit_secret), .def = "", .secret = true,
+     .text = "Accepted; market data needs none."},
+    {"BYBIT_CONNECTOR_CONFIG_FILE", NULL, OPT_STR, F(bybit_file), .def = "",
+     .text = "JSON object with values of these options by their names; the environment wins."},
 };
 
 const struct opt_table config_table = {
@@ -267,15 +293,31 @@ static bool has_scheme(const char *s, const char *a, const char *b)
            (str_starts(s, b) && strlen(s) > strlen(b));
 }
 
+// The addresses of the venue that this process reads.
+static void choose_urls(struct config *c)
+{
+    if (c->connector == NULL || c->connector->venue != VENUE_BYBIT) {
+        return;
+    }
+    const bool test = c->bybit_testnet;
+    str_copy(c->ws_base, sizeof c->ws_base,
+             test && strcmp(c->bybit_ws, BYBIT_WS) == 0 ? c->bybit_test_ws : c->bybit_ws);
+    str_copy(c->rest_base, sizeof c->rest_base,
+             test && strcmp(c->bybit_rest, BYBIT_REST) == 0 ? c->bybit_test_rest : c->bybit_rest);
+    c->api_timeout_s = c->bybit_timeout_s;
+}
+
 static int check_urls(struct config *c, struct err *e)
 {
+    choose_urls(c);
+    const bool bybit = c->connector != NULL && c->connector->venue == VENUE_BYBIT;
+    const char *ws = bybit ? "BYBIT_WS_BASE_URL" : "BINANCE_WS_BASE_URL";
+    const char *rest = bybit ? "BYBIT_REST_BASE_URL" : "BINANCE_REST_BASE_URL";
     if (!has_scheme(c->ws_base, "wss://", "ws://")) {
-        return err_set(e, ERR_SYNTAX, "BINANCE_WS_BASE_URL: '%.80s' is not ws://host or wss://host",
-                       c->ws_base);
+        return err_set(e, ERR_SYNTAX, "%s: '%.80s' is not ws://host or wss://host", ws, c->ws_base);
     }
     if (!has_scheme(c->rest_base, "https://", "http://")) {
-        return err_set(e, ERR_SYNTAX,
-                       "BINANCE_REST_BASE_URL: '%.80s' is not http://host or https://host",
+        return err_set(e, ERR_SYNTAX, "%s: '%.80s' is not http://host or https://host", rest,
                        c->rest_base);
     }
     cut_end(c->rest_base, "/");

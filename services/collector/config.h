@@ -18,6 +18,7 @@ struct config {
     char symbol[64], symbols[2048], data_source[24], redis_url[512];
     char instance[64], log_level[16], http_host[64];
     int64_t http_port, child_port;
+    // of the venue that is read: Bybit's are put there by config_check()
     char ws_base[256], rest_base[256], trade_stream[16], ca_file[256], tick[24];
     int64_t api_timeout_s, max_queue, ring_sec, ring_max, retention_h, frame_bytes, batch;
     int64_t silence_ms, reconnect_min_ms, reconnect_max_ms, window_min, clock_check_s;
@@ -32,7 +33,10 @@ struct config {
     char depth_interval[8], bybit_depth[8], connector_path[512], connector_name[32];
     bool connector_simulated;
     int64_t depth_limit, book_write_ms, book_max_levels, snapshots_per_min, depth_buffer_bytes;
-    bool bybit_check_u;
+    bool bybit_check_u, bybit_testnet;
+    char bybit_ws[256], bybit_rest[256], bybit_test_ws[256], bybit_test_rest[256];
+    char bybit_key[128], bybit_secret[128], bybit_file[512];
+    int64_t bybit_timeout_s, bybit_limit, bybit_window_ms, rejoin_hold_ms;
 
     // Made by config_check():
     struct redis_url redis;

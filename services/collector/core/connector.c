@@ -8,6 +8,8 @@ static const struct {
     const struct connector *connector;
 } known[] = {
     {"binance_ws", &connector_binance},
+    {"bybit", &connector_bybit},
+    {"bybit_connector", &connector_bybit},
     {"hft_connector", &connector_hft},
 };
 

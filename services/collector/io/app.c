@@ -112,6 +112,7 @@ static void on_tick(void *arg)
     a->pumped_mono_ms = mono_ms;
     for (size_t i = 0; i < a->n; i++) {
         struct lane *l = &a->lane[i];
+        recents_tick(l, false);
         outbox_tick(&l->outbox, mono_ms);
         hist_tick(&l->ack_us, mono_ms);
         hist_tick(&l->latency_ms, mono_ms);
@@ -122,6 +123,7 @@ static void on_tick(void *arg)
         }
     }
     repairer_kick(a->repairer);
+    recents_kick(a->recents);
     derivs_tick(a->derivs);
     open_interest_kick(a->oi);
     depths_tick(a->books);
@@ -142,9 +144,11 @@ void app_drain(void *arg)
     a->draining = true;
     links_stop(a->links);
     repairer_stop(a->repairer);
+    recents_stop(a->recents);
     open_interest_stop(a->oi);
     depths_stop(a->books);
     for (size_t i = 0; i < a->n; i++) {
+        recents_tick(&a->lane[i], true);
         outbox_settle(&a->lane[i].outbox, true);
     }
     writer_pump(a);
@@ -196,16 +200,19 @@ int app_start(struct app *a, const struct config *cfg, struct loop *loop, struct
     if (!cfg->reset) {
         service_set_redis(s, a->redis);
     }
+    const bool bybit = a->connector->venue == VENUE_BYBIT;
     const struct budget_opts budget = {.loop = loop,
                                        .redis = a->redis,
-                                       .venue = VENUE_BINANCE,
+                                       .venue = a->connector->venue,
                                        .scope = cfg->budget_scope,
-                                       .limit = cfg->weight_limit,
+                                       .limit = bybit ? cfg->bybit_limit / 2 : cfg->weight_limit,
+                                       .window_ms = bybit ? cfg->bybit_window_ms : 0,
                                        .share_pct = {[BUDGET_SNAPSHOT] = cfg->share_snapshot_pct,
                                                      [BUDGET_REPAIR] = cfg->share_repair_pct,
                                                      [BUDGET_BACKFILL] = cfg->share_repair_pct}};
     a->budget = budget_new(&budget);
     a->repairer = repairer_new(a);
+    a->recents = recents_new(a);
     a->derivs = derivs_new(a);
     a->oi = open_interest_new(a);
     a->books = depths_new(a);
@@ -218,6 +225,7 @@ void app_stop(struct app *a)
     links_free(a->links);
     venue_free(a->venue);
     repairer_free(a->repairer);
+    recents_free(a->recents);
     open_interest_free(a->oi);
     depths_stop(a->books);
     if (a->redis != NULL) {

@@ -29,6 +29,7 @@
 #include "services/collector/core/feed.h"
 #include "services/collector/core/hist.h"
 #include "services/collector/core/outbox.h"
+#include "services/collector/core/overlap.h"
 #include "services/collector/core/repair.h"
 #include "services/collector/core/vclock.h"
 #include "services/collector/io/link.h"
@@ -62,6 +63,9 @@ struct lane {
     struct feed feed;
     struct outbox outbox;
     struct repair repair;
+    struct overlap overlap; // trades that UUIDs name: continuity by the newest of them
+    bool joined;            // a link delivered a trade before
+    bool declaring;         // a gap that the overlap knows of
     struct stream stream[STREAM_KINDS];
     struct hist ack_us, latency_ms;
 
@@ -78,6 +82,10 @@ struct lane {
     enum fence fence;
     bool has_first;
     int64_t first_id, first_ms;
+    struct trade_uid first_uid;           // UUIDs: zeros = it is known to be stored
+    int64_t tip_back_ms, stream_begin_ms; // UUIDs: how far :trades is read back, where it begins
+    int pages;                            // of that reading
+    void (*names_done)(struct lane *l);
 
     bool described; // exchangeInfo told the units
     char raw[EXINFO_RAW_MAX + 1];
@@ -94,6 +102,7 @@ struct lane {
 
 struct venue_rest;    // io/venue.c: exchangeInfo and the clock
 struct repairer;      // io/repair.c: REST requests for what was missed
+struct recents;       // io/recent.c: REST requests for the newest trades
 struct derivs;        // io/deriv.c: liquidations and mark prices
 struct open_interest; // io/open_interest.c: REST requests for it
 struct depths;        // io/depth.c: order books
@@ -109,6 +118,7 @@ struct app {
     struct links *links;
     struct budget *budget;
     struct repairer *repairer; // NULL when switched off
+    struct recents *recents;   // NULL when switched off, or where ids prove continuity
     struct derivs *derivs;     // NULL when switched off
     struct open_interest *oi;  // NULL when switched off
     struct depths *books;      // NULL when switched off
@@ -123,7 +133,7 @@ struct app {
     int64_t pumped_mono_ms; // when writer_pump() last looked at the clock
 
     // of the links as a whole, no instrument to blame
-    uint64_t malformed, foreign, oversize, ignored;
+    uint64_t malformed, foreign, oversize, ignored, denied;
 };
 
 // ---- io/app.c ----
@@ -149,8 +159,9 @@ void lane_tick(struct lane *l, int64_t mono_ms);
 void keyspace_load(struct app *a);    // after each login
 void keyspace_forget(struct lane *l); // the link died
 void keyspace_open(struct lane *l);   // writes :instrument and opens the outbox, once possible
-void keyspace_first_trade(struct lane *l, int64_t id, int64_t ts_ms);
-void keyspace_described(struct lane *l); // exchangeInfo came after :instrument was written
+// uid: of a trade that a UUID names and that is not known to be stored; else zeros.
+void keyspace_first_trade(struct lane *l, int64_t id, int64_t ts_ms, struct trade_uid uid);
+void keyspace_described(struct lane *l);  // exchangeInfo came after :instrument was written
 void keyspace_note_clock(struct lane *l); // stores the measured offset
 // Looks every few seconds whether :instrument is still there: a keyspace that was emptied under a
 // living link is read and written anew, as after a login.
@@ -176,6 +187,8 @@ void log_refused(const char *sym, enum refusal why, const char *p, size_t n);
 
 // ---- io/trades.c ----
 extern const struct stream_ops trades_ops;
+// A message that could not be read and may have held trades of this lane.
+void trades_hidden(struct lane *l, const struct frame *fr);
 
 // ---- io/repair.c ----
 // NULL when repair is switched off or impossible.
@@ -185,6 +198,30 @@ void repairer_free(struct repairer *p);
 void repairer_kick(struct repairer *p);
 void repairer_stop(struct repairer *p); // for good
 void repairer_on_gap(void *arg, int64_t from_id, int64_t to_id, int64_t from_ms, int64_t to_ms);
+
+// ---- io/recent.c ----
+// NULL is allowed for recents: switched off, or a venue whose ids prove continuity.
+struct recents *recents_new(struct app *a);
+void recents_free(struct recents *p);
+void recents_kick(struct recents *p);
+void recents_stop(struct recents *p); // for good
+void recents_lane_init(struct lane *l);
+// What the feed found out, before its trade goes to the outbox.
+void recents_on_feed(struct lane *l, const struct feed_out *out);
+void recents_on_gap(struct lane *l, int64_t from_ms, int64_t to_ms);
+// force: nothing waits for a proof any more.
+void recents_tick(struct lane *l, bool force);
+
+// ---- io/names.c: what the keyspace holds where UUIDs name the trades ----
+// Reads the newest part of :trades into the feed's window, then calls done(l).
+void names_read(struct lane *l, void (*done)(struct lane *l));
+void names_read_history(struct lane *l, const struct history *h);
+// Open holes of :history go to the overlap.
+void names_seeded(struct lane *l);
+// After a later login: what Redis lost and the ring no longer holds.
+void names_declare_lost(struct lane *l);
+// Does an answer of XRANGE show the trade?
+bool names_in(const struct redisReply *r, struct trade_uid uid);
 
 // ---- io/deriv.c ----
 // NULL is allowed everywhere: switched off.

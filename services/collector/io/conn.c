@@ -7,7 +7,9 @@
 #include "common/base/mem.h"
 #include "services/collector/io/link_priv.h"
 
-#define MESSAGE_MAX 32768 // one message to the venue
+#define MESSAGE_MAX 32768  // one message to the venue
+#define DENIED_MIN_MS 5000 // pause before a refused subscription is sent again
+#define DENIED_MAX_MS 300000
 
 static void send_subscribe(void *arg)
 {
@@ -26,6 +28,36 @@ static void send_subscribe(void *arg)
         timer_start(c->subscribe, 1000 / s->app->cfg->subscribes_per_s);
     }
     buf_release(&b);
+}
+
+static void send_again(void *arg)
+{
+    struct conn *c = arg;
+    const struct links *s = c->link->all;
+    struct buf b;
+    const uint64_t denied = c->denied;
+    c->denied = 0;
+    buf_init(&b, MESSAGE_MAX);
+    for (size_t k = 0; k < c->said && k < 64 && c->open && c->ws != NULL; k++) {
+        buf_clear(&b);
+        if ((denied >> k & 1) != 0 &&
+            s->connector->subscribe(&c->link->plan, &s->wants, s->ins, k, &b) &&
+            (b.failed || ws_send(c->ws, buf_ptr(&b), buf_len(&b)) != 0)) {
+            log_ev(LOG_ERROR, "subscribe_failed", F_STR("url", c->link->plan.url));
+        }
+    }
+    buf_release(&b);
+}
+
+void conn_denied(struct conn *c, int64_t k)
+{
+    if (c == NULL || c->again == NULL || k >= 64) {
+        return;
+    }
+    c->denied |= k >= 0 ? UINT64_C(1) << k : UINT64_MAX;
+    if (!timer_is_running(c->again)) {
+        timer_start(c->again, backoff_next_ms(&c->denied_pause, c->link->all->app->loop));
+    }
 }
 
 static void send_heartbeat(void *arg)
@@ -123,6 +155,8 @@ struct conn *conn_new(struct link *k, char *why, size_t size)
     c->link = k;
     c->subscribe = timer_new(loop, send_subscribe, c);
     c->heartbeat = timer_new(loop, send_heartbeat, c);
+    c->again = timer_new(loop, send_again, c);
+    c->denied_pause = (struct backoff){.min_ms = DENIED_MIN_MS, .max_ms = DENIED_MAX_MS};
     k->all->connects++;
     switch (k->all->connector->transport) {
     case TRANSPORT_WEBSOCKET:
@@ -149,6 +183,7 @@ void conn_free(struct conn *c)
     lines_close(c->lines);
     timer_free(c->subscribe);
     timer_free(c->heartbeat);
+    timer_free(c->again);
     free(c);
 }
 

@@ -60,6 +60,32 @@ static void deliver(const struct delivery *d, const struct frame *f, enum stream
     }
 }
 
+// Where no id proves that nothing is missing, a message that can not be read may be a hole in the
+// trades of its instrument, or of all that the link carries.
+static void hidden(struct link *k, const struct frame *f)
+{
+    for (size_t i = 0; i < k->plan.n; i++) {
+        struct lane *l = k->lane[i];
+        const bool is_its = f->symbol.n == 0 || slice_eq(f->symbol, l->feed.ins.symbol);
+        if (is_its && l->state == LANE_RUNS &&
+            (k->plan.on[i].streams & STREAM_BIT(STREAM_TRADES)) != 0) {
+            trades_hidden(l, f);
+        }
+    }
+}
+
+// The venue refused a subscription: nothing comes of it by itself.
+static void denied(const struct delivery *d, const struct frame *f)
+{
+    struct app *a = d->link->all->app;
+    char why[120];
+    str_copyn(why, sizeof why, f->reason.p, f->reason.n);
+    a->denied++;
+    log_ev(LOG_ERROR, "subscribe_denied", F_STR("url", d->link->plan.url), F_INT("request", f->seq),
+           F_STR("why", why));
+    conn_denied(d->link->conn, f->seq);
+}
+
 // Of a message that can not be read the symbol is guessed: one contract whose frames are garbage
 // must not hide the others.
 static void malformed(const struct delivery *d)
@@ -102,11 +128,20 @@ static void on_frame(void *arg, const struct frame *f)
         break;
     case FRAME_MALFORMED:
         malformed(d);
+        if (f->hides_trade) {
+            hidden(d->link, f);
+        }
         break;
     case FRAME_SHUTDOWN:
         rotate_want(d->link, "shutdown announced");
         break;
     case FRAME_CONTROL:
+        if (f->denied) {
+            denied(d, f);
+            break;
+        }
+        a->ignored++;
+        break;
     case FRAME_OTHER:
         a->ignored++;
         break;

@@ -78,7 +78,7 @@ static void read_trades(struct lane *l, const struct redisReply *r)
             l->tip_id = id;
             l->tip_ms = ms;
         }
-        if (!l->seeded) {
+        if (!l->seeded && !l->outbox.named) {
             idset_add(&l->on_stream, id, ms);
             feed_seed(&l->feed, id, ms);
         }
@@ -103,6 +103,13 @@ static void read_history_entry(struct lane *l, const struct redisReply *fields)
     }
     if (history_from_entry(kv, n / 2, &h, NULL) != 0) {
         return; // anyone can write to Redis
+    }
+    if (!history_fits(&h, &l->feed.ins)) {
+        return;
+    }
+    if (l->outbox.named) {
+        names_read_history(l, &h);
+        return;
     }
     idset_add_range(&l->claims, h.from_id, h.to_id, h.from_ms, h.to_ms);
     repair_seed(&l->repair, &h);
@@ -197,11 +204,17 @@ static void loaded(struct lane *l)
             repair_seed_held(&l->repair, &l->on_stream.span[i]);
         }
         repair_seed_end(&l->repair, loop_mono_ms(a->loop));
-        declare_old_holes(l);
+        if (l->outbox.named) {
+            names_seeded(l);
+        } else {
+            declare_old_holes(l);
+        }
         l->seeded = true;
         if (!l->has_tip) {
             l->fence = FENCE_PASSED;
         }
+    } else if (l->opened_before && l->outbox.named) {
+        names_declare_lost(l);
     } else if (l->opened_before) {
         declare_lost(l);
     }
@@ -263,7 +276,11 @@ static void on_trades(struct redis *r, const struct redisReply *reply, void *arg
     (void)r;
     if (!is_error(l->app, reply)) {
         read_trades(l, reply);
-        one_more(l);
+        if (l->outbox.named && !l->seeded && l->has_tip) {
+            names_read(l, one_more);
+        } else {
+            one_more(l);
+        }
     }
 }
 
@@ -286,7 +303,7 @@ static int ask(struct lane *l)
     key_of(l, "trades", key);
     if (rc == 0) {
         rc = redis_cmd(r, on_trades, l, "XREVRANGE %s + - COUNT %d", key,
-                       l->seeded ? 1 : TRADES_READ_BACK);
+                       l->seeded || l->outbox.named ? 1 : TRADES_READ_BACK);
     }
     key_of(l, "history", key);
     if (rc == 0) {
@@ -333,7 +350,8 @@ static void on_fence(struct redis *r, const struct redisReply *reply, void *arg)
     if (is_error(l->app, reply)) {
         return;
     }
-    if (reply->elements == 0 && !idset_has(&l->claims, l->first_id)) {
+    const bool found = l->outbox.named ? names_in(reply, l->first_uid) : reply->elements > 0;
+    if (!found && !idset_has(&l->claims, l->first_id)) {
         char why[200];
         str_fmt(why, sizeof why,
                 "the first trade (id %lld at %lld) lies below the newest stored one (id %lld at "
@@ -363,11 +381,22 @@ static void check_fence(struct lane *l)
         keyspace_refuse(l, why);
         return;
     }
-    if (l->first_id > l->tip_id && l->first_ms + BACKSTEP_MS >= l->tip_ms) {
+    if ((l->outbox.named || l->first_id > l->tip_id) && l->first_ms + BACKSTEP_MS >= l->tip_ms) {
         l->fence = FENCE_PASSED;
         return;
     }
+    if (l->outbox.named && (l->first_uid.hi | l->first_uid.lo) == 0) {
+        l->fence = FENCE_PASSED; // it was read back, or is in :history
+        return;
+    }
     key_of(l, "trades", key);
+    if (l->outbox.named) {
+        if (redis_cmd(l->app->redis, on_fence, l, "XRANGE %s %lld %lld", key,
+                      (long long)l->first_ms, (long long)l->first_ms) == 0) {
+            l->fence = FENCE_ASKED;
+        }
+        return;
+    }
     if (redis_cmd(l->app->redis, on_fence, l, "XRANGE %s %lld-%lld %lld-%lld", key,
                   (long long)l->first_ms, (long long)l->first_id, (long long)l->first_ms,
                   (long long)l->first_id) == 0) {
@@ -375,9 +404,10 @@ static void check_fence(struct lane *l)
     }
 }
 
-void keyspace_first_trade(struct lane *l, int64_t id, int64_t ts_ms)
+void keyspace_first_trade(struct lane *l, int64_t id, int64_t ts_ms, struct trade_uid uid)
 {
     l->has_first = true;
+    l->first_uid = uid;
     l->first_id = id;
     l->first_ms = ts_ms;
     keyspace_open(l);

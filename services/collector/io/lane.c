@@ -5,6 +5,7 @@
 
 #define FEED_SPANS 1024
 #define CLAIM_SPANS 4096
+#define FEED_NAMES 262144 // 10 minutes of more than 400 trades a second; 10 MB
 #define REPAIR_RETRY_MAX_MS 60000
 // More garbage than frames, and so much of it in a period, gives a lane a rest.
 #define FLOOD_PERIOD_MS 10000
@@ -15,9 +16,12 @@
 void lane_init(struct app *a, struct lane *l, const struct instrument *ins)
 {
     const struct config *c = a->cfg;
-    const struct feed_opts feed = {.subscribed = c->single_fills ? FRAME_TRADE : FRAME_AGG_TRADE,
+    const struct feed_opts feed = {.subscribed = ins->venue == VENUE_BYBIT ? FRAME_UID_TRADE
+                                                 : c->single_fills         ? FRAME_TRADE
+                                                                           : FRAME_AGG_TRADE,
                                    .window_ms = c->window_min * 60000,
                                    .max_spans = FEED_SPANS,
+                                   .max_names = FEED_NAMES,
                                    .fallback_tick = c->tick};
     const struct outbox_opts outbox = {.max_queue = (size_t)c->max_queue,
                                        .ring_max = (size_t)c->ring_max,
@@ -37,6 +41,7 @@ void lane_init(struct app *a, struct lane *l, const struct instrument *ins)
     feed_init(&l->feed, ins, &feed);
     outbox_init(&l->outbox, ins, &outbox);
     repair_init(&l->repair, &repair);
+    recents_lane_init(l);
     hist_init(&l->ack_us, loop_mono_ms(a->loop));
     hist_init(&l->latency_ms, loop_mono_ms(a->loop));
     idset_init(&l->claims, CLAIM_SPANS);

@@ -21,7 +21,9 @@ struct conn {
     struct link *link;
     struct ws *ws;       // one of these two
     struct lines *lines; //
-    struct timer *subscribe, *heartbeat;
+    struct timer *subscribe, *heartbeat, *again;
+    uint64_t denied; // bit k: message k of subscribe() was refused
+    struct backoff denied_pause;
     bool open, paused;
     int64_t opened_ms; // monotonic
     size_t said;       // messages of subscribe() sent
@@ -70,6 +72,9 @@ struct links {
 // link_message(), link_ended().
 struct conn *conn_new(struct link *k, char *why, size_t size);
 void conn_free(struct conn *c); // ends it; tells nobody. NULL is fine
+// The venue refused message k of subscribe() (-1: it does not say which): it is sent again, after a
+// pause that doubles.
+void conn_denied(struct conn *c, int64_t k);
 void conn_pause(struct conn *c, bool paused);
 
 // ---- link.c ----

@@ -107,8 +107,8 @@ struct open_interest *open_interest_new(struct app *a)
 {
     const struct config *c = a->cfg;
     if (!c->mark || c->open_interest_s == 0 || c->reset ||
-        a->connector->transport == TRANSPORT_LINES) {
-        return NULL;
+        a->connector->transport == TRANSPORT_LINES || a->connector->venue == VENUE_BYBIT) {
+        return NULL; // Bybit's tickers carry it
     }
     struct open_interest *o = xcalloc(1, sizeof *o);
     o->app = a;

@@ -31,6 +31,10 @@ void repairer_on_gap(void *arg, int64_t from_id, int64_t to_id, int64_t from_ms,
 {
     struct lane *l = arg;
     struct app *a = l->app;
+    if (from_id < 0) {
+        recents_on_gap(l, from_ms, to_ms);
+        return;
+    }
     if (a->repairer != NULL) {
         repair_add(&l->repair, from_id, to_id, from_ms, to_ms, loop_mono_ms(a->loop));
     }
@@ -178,7 +182,8 @@ static void on_timer(void *arg)
 struct repairer *repairer_new(struct app *a)
 {
     const struct config *c = a->cfg;
-    if (!c->repair || c->reset || a->connector->transport == TRANSPORT_LINES) {
+    if (!c->repair || c->reset || a->connector->transport == TRANSPORT_LINES ||
+        a->connector->venue == VENUE_BYBIT) {
         return NULL;
     }
     if (c->single_fills) {

@@ -30,7 +30,7 @@ static void apply(struct lane *l, const struct frame *fr, const struct feed_out 
                F_INT("to_id", out->gap_to), F_INT("missed", out->gap_to - out->gap_from + 1),
                F_STR("reason", out->gap_reason));
     }
-    if (out->late) {
+    if (out->late && fr->id >= 0) {
         repair_held(&l->repair, fr->id, fr->id);
     }
     if (out->verdict == FEED_TRADE) {
@@ -52,19 +52,36 @@ static bool on_frame(struct lane *l, const struct frame *fr, int64_t rx_us, cons
     feed_on_trade(&l->feed, fr, rx_us, &a->clock, &out);
     if (out.verdict == FEED_REFUSED) {
         log_refused(l->feed.ins.name, out.why, p, n);
+        if (out.hole) {
+            recents_on_feed(l, &out);
+        }
         if (out.why == REFUSE_FUTURE && a->venue != NULL) {
             venue_check_clock(a->venue); // or is it our idea of its clock that is wrong?
         }
         return false;
     }
+    if (out.hole || out.rejoin) {
+        recents_on_feed(l, &out);
+    }
     apply(l, fr, &out, rx_us);
     if (first) {
-        keyspace_first_trade(l, fr->id, fr->trade_ms);
+        const bool known = out.verdict == FEED_DUPLICATE;
+        keyspace_first_trade(l, fr->id, fr->trade_ms,
+                             known ? (struct trade_uid){0, 0} : out.trade.uid);
     }
     if (out.new_units) {
         keyspace_open(l);
     }
     return true;
+}
+
+void trades_hidden(struct lane *l, const struct frame *fr)
+{
+    struct feed_out out;
+    feed_on_malformed(&l->feed, fr, &out);
+    if (out.hole) {
+        recents_on_feed(l, &out);
+    }
 }
 
 static void on_open(struct lane *l)

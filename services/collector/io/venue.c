@@ -8,9 +8,11 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "services/collector/core/bybit.h"
 #include "services/collector/io/app.h"
 
 #define INFO_TRIES 4
+#define INFO_PAGES 20
 #define INFO_PAUSE_MS 250
 #define INFO_MAX_BODY ((size_t)32 << 20)
 #define TIME_MAX_BODY 4096
@@ -25,6 +27,8 @@ struct venue_rest {
     int tries;
     bool time_asked; // of the budget
     bool info_done, clock_done, ready;
+    char cursor[BYBIT_CURSOR_MAX]; // of the next page of instruments, "" = the first
+    int pages;
     struct vclock samples;
 };
 
@@ -42,26 +46,38 @@ static void go_on(struct venue_rest *v)
     }
 }
 
-static void read_lane(struct lane *l, const struct http_reply *r, struct exinfo *info)
+static bool is_bybit(const struct venue_rest *v)
+{
+    return v->app->connector->venue == VENUE_BYBIT;
+}
+
+// True when the next page of the instruments has to be looked at for this lane.
+static bool read_lane(struct venue_rest *v, struct lane *l, const struct http_reply *r,
+                      struct exinfo *info)
 {
     struct instrument ins = l->feed.ins;
     struct err e = {0};
-    const int rc = exinfo_find(r->body, r->n, &ins, info, &e);
+    const int rc = is_bybit(v) ? bybit_instrument_find(r->body, r->n, &ins, info, v->cursor, &e)
+                               : exinfo_find(r->body, r->n, &ins, info, &e);
     if (rc == 1) {
         l->described = true;
         str_copy(l->raw, sizeof l->raw, info->raw);
         feed_set_units(&l->feed, &ins);
         keyspace_described(l);
-        return;
+        return false;
+    }
+    if (rc == 0 && is_bybit(v) && v->cursor[0] != '\0' && v->pages < INFO_PAGES) {
+        return true;
     }
     if (rc == 0) {
         char why[120];
         str_fmt(why, sizeof why, "%s is not a symbol of this venue", l->feed.ins.name);
         lane_break(l, "symbol_unknown", why);
-        return;
+        return false;
     }
     log_ev(LOG_WARN, "exchange_info_unusable", F_STR("sym", l->feed.ins.name),
            F_STR("why", e.text));
+    return false;
 }
 
 static void on_info(void *arg, const struct http_reply *r)
@@ -69,8 +85,11 @@ static void on_info(void *arg, const struct http_reply *r)
     struct venue_rest *v = arg;
     struct app *a = v->app;
     v->info = NULL;
-    (void)budget_note(a->budget, r);
-    const bool answered = r->err == 0 && r->status < 500 && r->status != 429;
+    const bool forbidden = budget_note(a->budget, r);
+    // Bybit tells a server's error (10016) and that it protects itself with HTTP 200.
+    const int64_t code = is_bybit(v) && r->err == 0 ? budget_bybit_ret_code(r->body, r->n) : 0;
+    const bool answered = r->err == 0 && r->status < 500 && r->status != 429 &&
+                          (r->status != 200 || (!forbidden && code != 10016));
     if (!answered && ++v->tries < INFO_TRIES) {
         int64_t pause_ms = INFO_PAUSE_MS << v->tries;
         if (r->err == 0 && r->retry_after_s > 0) {
@@ -89,12 +108,23 @@ static void on_info(void *arg, const struct http_reply *r)
         return;
     }
     app_simulated(a, r->simulated, "exchangeInfo");
-    budget_set_limit(a->budget, exinfo_weight_limit(r->body, r->n));
+    if (!is_bybit(v)) {
+        budget_set_limit(a->budget, exinfo_weight_limit(r->body, r->n));
+    }
+    v->pages++;
+    bool more = false;
     struct exinfo *info = xcalloc(1, sizeof *info);
     for (size_t i = 0; i < a->n; i++) {
-        read_lane(&a->lane[i], r, info);
+        if (!a->lane[i].described && a->lane[i].state != LANE_BROKEN) {
+            more = read_lane(v, &a->lane[i], r, info) || more;
+        }
     }
     free(info);
+    if (more) {
+        v->tries = 0;
+        ask_info(v);
+        return;
+    }
     v->info_done = true;
     go_on(v);
 }
@@ -117,11 +147,35 @@ static struct http_call *get(struct venue_rest *v, const char *path, size_t max_
     return call;
 }
 
+static void info_path(const struct venue_rest *v, char *out, size_t size)
+{
+    if (!is_bybit(v)) {
+        str_copy(out, size, "/fapi/v1/exchangeInfo");
+        return;
+    }
+    str_copy(out, size, "/v5/market/instruments-info?category=linear&limit=1000");
+    if (v->cursor[0] == '\0') {
+        return;
+    }
+    // The cursor comes encoded; what an address can not hold all the same is encoded here.
+    size_t n = strlen(out);
+    str_copy(out + n, size - n, "&cursor=");
+    n += strlen("&cursor=");
+    for (const char *p = v->cursor; *p != '\0' && n + 4 < size; p++) {
+        const bool plain = (*p >= '0' && *p <= '9') || (*p >= 'A' && *p <= 'Z') ||
+                           (*p >= 'a' && *p <= 'z') || strchr("-_.~%", *p) != NULL;
+        str_fmt(out + n, size - n, plain ? "%c" : "%%%02X", (unsigned char)*p);
+        n += plain ? 1 : 3;
+    }
+}
+
 static void get_info(void *arg, bool granted, int64_t wait_ms)
 {
     struct venue_rest *v = arg;
     if (granted) {
-        v->info = get(v, "/fapi/v1/exchangeInfo", INFO_MAX_BODY, on_info);
+        char path[4 * BYBIT_CURSOR_MAX];
+        info_path(v, path, sizeof path);
+        v->info = get(v, path, INFO_MAX_BODY, on_info);
     } else {
         log_ev(LOG_WARN, "exchange_info_absent", F_STR("why", "budget"), F_INT("wait_ms", wait_ms),
                F_STR("tick", v->app->cfg->tick));
@@ -169,6 +223,13 @@ static void measured(struct venue_rest *v)
     go_on(v);
 }
 
+static int read_time(const struct venue_rest *v, const struct http_reply *r, int64_t *ms,
+                     struct err *e)
+{
+    return is_bybit(v) ? bybit_server_time(r->body, r->n, ms, e)
+                       : exinfo_server_time(r->body, r->n, ms, e);
+}
+
 static void on_time(void *arg, const struct http_reply *r)
 {
     struct venue_rest *v = arg;
@@ -176,7 +237,7 @@ static void on_time(void *arg, const struct http_reply *r)
     struct err e = {0};
     v->time = NULL;
     (void)budget_note(v->app->budget, r);
-    if (r->err != 0 || r->status != 200 || exinfo_server_time(r->body, r->n, &venue_ms, &e) != 0) {
+    if (r->err != 0 || r->status != 200 || read_time(v, r, &venue_ms, &e) != 0) {
         // What was known before stays; a clock never measured stays unknown.
         vclock_clear(&v->samples);
         timer_start(v->clock, v->app->cfg->clock_check_s * 1000);
@@ -199,7 +260,7 @@ static void get_time(void *arg, bool granted, int64_t wait_ms)
     struct venue_rest *v = arg;
     v->time_asked = false;
     if (granted) {
-        v->time = get(v, "/fapi/v1/time", TIME_MAX_BODY, on_time);
+        v->time = get(v, is_bybit(v) ? "/v5/market/time" : "/fapi/v1/time", TIME_MAX_BODY, on_time);
     } else {
         const int64_t most_ms = v->app->cfg->clock_check_s * 1000;
         vclock_clear(&v->samples);

@@ -42,6 +42,9 @@ static enum outbox_answer read_lookup(const struct lane *l, const struct redisRe
     if (r->elements == 0) {
         return ANSWER_ABSENT;
     }
+    if (op == OP_LOOKUP && l->outbox.named) {
+        return names_in(r, outbox_expected_uid(&l->outbox)) ? ANSWER_FOUND : ANSWER_ABSENT;
+    }
     if (op == OP_LOOKUP) {
         return ANSWER_FOUND;
     }
@@ -52,9 +55,14 @@ static enum outbox_answer read_lookup(const struct lane *l, const struct redisRe
         entry->element[1]->type != REDIS_REPLY_ARRAY) {
         return ANSWER_ABSENT;
     }
-    return field_is(entry->element[1], "from_id", from) && field_is(entry->element[1], "to_id", to)
-               ? ANSWER_FOUND
-               : ANSWER_ABSENT;
+    bool same =
+        field_is(entry->element[1], "from_id", from) && field_is(entry->element[1], "to_id", to);
+    if (same && l->outbox.named) {
+        outbox_expected_times(&l->outbox, &from, &to);
+        same = field_is(entry->element[1], "from_ms", from) &&
+               field_is(entry->element[1], "to_ms", to);
+    }
+    return same ? ANSWER_FOUND : ANSWER_ABSENT;
 }
 
 static enum outbox_answer read_error(struct lane *l, const struct redisReply *r, enum outbox_op op)
@@ -84,8 +92,9 @@ static void on_answer(struct redis *r, const struct redisReply *reply, void *arg
         answer = read_error(l, reply, op);
     } else if (op == OP_LOOKUP || op == OP_HISTORY_LOOKUP) {
         answer = read_lookup(l, reply, op);
-    } else if (op == OP_HISTORY && (reply->type != REDIS_REPLY_STRING ||
-                                    !parse_entry_id(reply->str, reply->len, &ms, &seq))) {
+    } else if ((op == OP_HISTORY || l->outbox.named) &&
+               (reply->type != REDIS_REPLY_STRING ||
+                !parse_entry_id(reply->str, reply->len, &ms, &seq))) {
         answer = ANSWER_AWAY;
     } else {
         answer = ANSWER_STORED;
