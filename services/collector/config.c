@@ -296,7 +296,7 @@ static bool has_scheme(const char *s, const char *a, const char *b)
 // The addresses of the venue that this process reads.
 static void choose_urls(struct config *c)
 {
-    if (c->connector == NULL || c->connector->venue != VENUE_BYBIT) {
+    if (c->feeds != 1 || c->connector->venue != VENUE_BYBIT) {
         return;
     }
     const bool test = c->bybit_testnet;
@@ -310,7 +310,7 @@ static void choose_urls(struct config *c)
 static int check_urls(struct config *c, struct err *e)
 {
     choose_urls(c);
-    const bool bybit = c->connector != NULL && c->connector->venue == VENUE_BYBIT;
+    const bool bybit = c->feeds == 1 && c->connector->venue == VENUE_BYBIT;
     const char *ws = bybit ? "BYBIT_WS_BASE_URL" : "BINANCE_WS_BASE_URL";
     const char *rest = bybit ? "BYBIT_REST_BASE_URL" : "BINANCE_REST_BASE_URL";
     if (!has_scheme(c->ws_base, "wss://", "ws://")) {

@@ -72,9 +72,7 @@ Test(config, a_retired_ending_is_cut)
 Test(config, what_can_not_work_is_refused_by_name)
 {
     static const struct var bad[] = {
-        {"DATA_SOURCE", "bybit"},
         {"DATA_SOURCE", "nothing"},
-        {"SYMBOLS", "bybit:BTCUSDT"},
         {"SYMBOLS", "BTCUSDT,,"},
         {"SYMBOL", "b"},
         {"REDIS_URL", "rediss://h"},
@@ -97,6 +95,41 @@ Test(config, what_can_not_work_is_refused_by_name)
         cr_expect(strncmp(e.text, bad[i].name, strlen(bad[i].name)) == 0, "%s=%s: %s", bad[i].name,
                   bad[i].value, e.text);
     }
+}
+
+Test(config, a_bybit_process_takes_its_own_addresses)
+{
+    struct err e;
+    struct var env[] = {{"DATA_SOURCE", "bybit_connector"}, {NULL, NULL}};
+    cr_assert_eq(load(env, &e), 0, "%s", e.text);
+    cr_expect_str_eq(cfg.ins[0].name, "bybit:BTCUSDT");
+    cr_expect_str_eq(cfg.instance, "bybit");
+    cr_expect_str_eq(cfg.ws_base, "wss://stream.bybit.com");
+    cr_expect_str_eq(cfg.rest_base, "https://api.bybit.com");
+    cr_expect_eq(cfg.bybit_levels, 50);
+    struct var by_symbol[] = {{"SYMBOLS", "bybit:ETHUSDT"}, {NULL, NULL}};
+    cr_assert_eq(load(by_symbol, &e), 0, "%s", e.text);
+    cr_expect_str_eq(cfg.ws_base, "wss://stream.bybit.com");
+}
+
+Test(config, the_testnet_is_a_switch_and_an_address_wins_over_it)
+{
+    struct err e;
+    struct var env[] = {
+        {"DATA_SOURCE", "bybit"}, {"BYBIT_CONNECTOR_TESTNET", "true"}, {NULL, NULL}};
+    cr_assert_eq(load(env, &e), 0, "%s", e.text);
+    cr_expect_str_eq(cfg.ws_base, "wss://stream-testnet.bybit.com");
+    cr_expect_str_eq(cfg.rest_base, "https://api-testnet.bybit.com");
+    struct var both[] = {{"DATA_SOURCE", "bybit"},
+                         {"BYBIT_CONNECTOR_TESTNET", "true"},
+                         {"BYBIT_WS_BASE_URL", "ws://h:1/"},
+                         {NULL, NULL}};
+    cr_assert_eq(load(both, &e), 0, "%s", e.text);
+    cr_expect_str_eq(cfg.ws_base, "ws://h:1");
+    cr_expect_str_eq(cfg.rest_base, "https://api-testnet.bybit.com");
+    struct var bad[] = {{"DATA_SOURCE", "bybit"}, {"BYBIT_REST_BASE_URL", "ftp://h"}, {NULL, NULL}};
+    cr_expect_lt(load(bad, &e), 0);
+    cr_expect(strncmp(e.text, "BYBIT_REST_BASE_URL", 19) == 0, "%s", e.text);
 }
 
 Test(config, names_of_features_elsewhere_are_accepted)
