@@ -142,7 +142,7 @@ define fuzz_rule
 $(B)/tests/fuzz/$(1): $(B)/tests/fuzz/$(1).o $(if $(FUZZ),,$(B)/tests/fuzz/driver.o) $(foreach s,$(call plain_service,tests/fuzz/$(1).c),$(call service_lib_obj,$(s))) $(COMMON_LIB)
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(LDFLAGS) $(if $(FUZZ),-fsanitize=fuzzer) -o $$@ $$^ $$(LDLIBS) -lcivetweb
+	$$(Q)$$(CC) $$(LDFLAGS) $(if $(FUZZ),-fsanitize=fuzzer) -o $$@ $$^ $$(LDLIBS) $(SUPPORT_LIBS) -lcivetweb
 endef
 $(foreach t,$(FUZZ_SRC:tests/fuzz/%.c=%),$(eval $(call fuzz_rule,$(t))))
 $(B)/tests/fuzz/corpus: $(B)/tests/fuzz/corpus.o $(COMMON_LIB)
@@ -163,7 +163,7 @@ endif
 endif
 
 .PHONY: unit-bins
-unit-bins: $(UNIT_BINS) $(PLAIN_BINS)
+unit-bins: $(UNIT_BINS) $(PLAIN_BINS) $(FUZZ_BINS) $(B)/tests/fuzz/corpus
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <zlib.h>
 
 #include "common/base/buf.h"
 #include "common/base/str.h"
@@ -255,6 +256,112 @@ static void edges(void)
         "3836573c4fe9\",\"BT\":false,\"RPI\":false,\"seq\":598180439295}]}");
 }
 
+static void le(struct buf *b, uint64_t v, int bytes)
+{
+    for (int i = 0; i < bytes; i++) {
+        buf_addc(b, (char)(v >> (8 * i)));
+    }
+}
+
+#define ROWS                                                                                       \
+    "agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker\n"      \
+    "3454067270,76988.7,0.037,8089233297,8089233297,1789655280294,false\n"                         \
+    "3454067271,76988.8,0.2,8089233298,8089233299,1789655280295,true\n"
+
+// One stored member.
+static void add_zip(struct buf *b)
+{
+    const uint32_t n = (uint32_t)strlen(ROWS);
+    const uint64_t crc = crc32(0, (const unsigned char *)ROWS, n);
+    for (int central = 0; central < 2; central++) {
+        le(b, central ? 0x02014b50 : 0x04034b50, 4);
+        le(b, 20, central ? 4 : 2);
+        le(b, 0, 8); // flags, method, time, date
+        le(b, crc, 4);
+        le(b, n, 4);
+        le(b, n, 4);
+        le(b, 5, 2);
+        le(b, 0, central ? 16 : 2);
+        buf_adds(b, "a.csv");
+        if (!central) {
+            buf_adds(b, ROWS);
+        }
+    }
+    le(b, 0x06054b50, 4);
+    le(b, 0, 4);
+    le(b, 1, 2);
+    le(b, 1, 2);
+    le(b, 51, 4);
+    le(b, 35 + n, 4);
+    le(b, 0, 2);
+}
+
+static void add_gzip(struct buf *b)
+{
+    unsigned char out[1024];
+    z_stream z = {0};
+    z.next_in = (unsigned char *)(uintptr_t)ROWS;
+    z.avail_in = (unsigned)strlen(ROWS);
+    z.next_out = out;
+    z.avail_out = sizeof out;
+    if (deflateInit2(&z, 9, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY) == Z_OK &&
+        deflate(&z, Z_FINISH) == Z_STREAM_END) {
+        buf_add(b, out, sizeof out - z.avail_out);
+    }
+    deflateEnd(&z);
+}
+
+static void archives(void)
+{
+    struct buf b;
+    buf_init(&b, 65536);
+    ALL("fuzz_archive", "b\x09" ROWS,
+        "b\xff"
+        "3800397495,87648.21,0.08,5723703861,5723703861,1767225600039409,True,True\n",
+        "y\x05timestamp,symbol,side,size,price,tickDirection,trdMatchID,grossValue,homeNotional,"
+        "foreignNotional,RPI\n1704067200.1234,BTCUSDT,Buy,0.012,42313.9,PlusTick,"
+        "2a74ac78-691c-5b54-9dbe-5afe83640001,5.07e+10,0.012,507.7,0\n",
+        "c\x40,timestamp,id,type,side,price,amount,cost,date\n0,1675329600138,1206419187,,buy,"
+        "1666.8,26.062,43440.1416,2023-02-02 09:20:00.138000+00:00\n");
+    buf_adds(&b, "z\x07");
+    add_zip(&b);
+    put("fuzz_archive", buf_ptr(&b), buf_len(&b));
+    buf_clear(&b);
+    buf_adds(&b, "g\x07");
+    add_gzip(&b);
+    put("fuzz_archive", buf_ptr(&b), buf_len(&b));
+    buf_release(&b);
+}
+
+// Masked frames of a client, with a mask of zeros.
+static void websocket(void)
+{
+    static const char *const text[] = {
+        "{\"op\":\"subscribe\",\"channels\":[\"price\",\"book\"],\"symbol\":\"binance:BTCUSDT\"}",
+        "{\"op\":\"ping\"}",
+        "{\"op\":\"resume\",\"symbol\":\"X\",\"channels\":{\"trades\":{\"epoch\":\"e\",\"seq\":7}}"
+        "}"};
+    struct buf b;
+    buf_init(&b, 65536);
+    for (size_t i = 0; i < 3; i++) {
+        const size_t n = strlen(text[i]);
+        buf_clear(&b);
+        buf_addc(&b, (char)(i * 20));
+        buf_addc(&b, (char)0x81);
+        buf_addc(&b, (char)(0x80 | (n < 126 ? n : 126)));
+        if (n >= 126) {
+            buf_addc(&b, (char)(n >> 8));
+            buf_addc(&b, (char)n);
+        }
+        le(&b, 0, 4);
+        buf_add(&b, text[i], n);
+        buf_add(&b, "\x89\x80\0\0\0\0\x88\x82\0\0\0\0\x03\xe8", 14); // ping, close
+        put("fuzz_websocket", buf_ptr(&b), buf_len(&b));
+    }
+    put("fuzz_websocket", "\x50\x01\x81\0\0\0\0a\x00\x81\0\0\0\0b\x80\x81\0\0\0\0c", 22);
+    buf_release(&b);
+}
+
 int main(int argc, char **argv)
 {
     struct rng r = {1};
@@ -266,5 +373,7 @@ int main(int argc, char **argv)
     bybit(&r);
     stored();
     edges();
+    archives();
+    websocket();
     return 0;
 }

@@ -14,7 +14,6 @@
 #include <string.h>
 
 #include "common/base/str.h"
-#include "common/market/instrument.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -25,15 +24,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
             abort();                                                                               \
         }                                                                                          \
     } while (0)
-
-// BTCUSDT at the venue, with the units of Binance's contract.
-static inline struct instrument fuzz_instrument(enum venue v)
-{
-    struct instrument ins;
-    CHECK(instrument_parse("BTCUSDT", 7, v, &ins, NULL) == 0);
-    CHECK(instrument_set_units(&ins, "0.10", "0.001", -1, NULL) == 0);
-    return ins;
-}
 
 // A copy in memory of exactly that size, NUL-terminated behind it: a sanitizer sees a read beyond.
 static inline char *fuzz_copy(const uint8_t *data, size_t n)

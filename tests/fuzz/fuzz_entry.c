@@ -4,7 +4,7 @@
 
 #include "common/market/liquidation.h"
 #include "common/market/trade.h"
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/fuzz_instrument.h"
 
 static void history(const struct instrument *ins, const struct slice *kv, size_t pairs)
 {

@@ -8,7 +8,7 @@
 #include "services/api/core/jscan.h"
 #include "services/api/core/route.h"
 #include "services/api/io/patch.h"
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/fuzz_instrument.h"
 
 static void query(size_t k, const char *s)
 {

@@ -5,20 +5,39 @@
 #include "tests/fuzz/fuzz.h"
 
 struct seen {
-    const char *p, *end;
-    size_t n;
+    size_t n, sum;
 };
 
-static void note(void *arg, const struct line_trade *t)
+static void read_all(struct seen *s, struct slice v)
+{
+    for (size_t i = 0; i < v.n; i++) {
+        s->sum += (unsigned char)v.p[i];
+    }
+}
+
+static void on_trade(void *arg, const struct line_trade *t)
 {
     struct seen *s = arg;
     s->n++;
+    read_all(s, t->symbol);
     if (!t->counted) {
         return; // only its id is used
     }
     CHECK(t->price.n > 0 && t->qty.n > 0 && t->id >= 0);
-    CHECK(memchr(t->price.p, 1, t->price.n) != t->price.p - 1);
-    CHECK(memchr(t->qty.p, 1, t->qty.n) != t->qty.p - 1);
+    read_all(s, t->price);
+    read_all(s, t->qty);
+    read_all(s, t->nq);
+}
+
+static void on_event(void *arg, const struct line_event *e)
+{
+    struct seen *s = arg;
+    s->n++;
+    CHECK(e->kind < SIM_KINDS);
+    read_all(s, e->symbol);
+    read_all(s, e->raw);
+    read_all(s, e->bids);
+    read_all(s, e->asks);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -26,10 +45,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char *s = fuzz_copy(data, size);
     char symbol[32];
     const char *why = NULL;
-    struct seen seen = {s, s + size, 0};
-    const enum line_kind kind = line_parse(s, size, note, &seen, &why);
-    CHECK(kind != LINE_TRADES || seen.n > 0);
+    struct seen seen = {0, 0};
+    const struct line_sink sink = {on_trade, on_event, &seen};
+    const enum line_kind kind = line_read(s, size, &sink, &why);
+    CHECK((kind != LINE_TRADES && kind != LINE_EVENT) || seen.n > 0);
     CHECK(kind != LINE_BAD || why != NULL);
+    (void)line_parse(s, size, on_trade, &seen, &why);
     if (line_symbol_of_name(s, symbol)) {
         CHECK(strlen(symbol) >= 5 && strlen(symbol) < sizeof symbol);
     }

@@ -5,7 +5,7 @@
 #include "services/collector/core/deriv.h"
 #include "services/collector/core/exinfo.h"
 #include "services/collector/core/repair.h"
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/fuzz_instrument.h"
 
 #define LO INT64_C(3454067270)
 #define HI (LO + 5)

@@ -7,7 +7,7 @@
 #include "common/market/candle.h"
 #include "common/market/day.h"
 #include "services/strategy/core/liq.h"
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/fuzz_instrument.h"
 
 #define DAY INT64_C(1723075200000)
 #define PAIRS 128

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "common/base/str.h"
+
 #define HEAD_MAX 14
 #define CONTROL_MAX 125
 
@@ -93,6 +95,18 @@ static int take_control(struct wsin *w, const struct frame_head *h, const unsign
     return 1;
 }
 
+static bool is_utf8(const char *s, size_t n)
+{
+    for (size_t i = 0; i < n;) {
+        const size_t step = utf8_len(s + i, n - i);
+        if (step == 0) {
+            return false;
+        }
+        i += step;
+    }
+    return true;
+}
+
 int wsin_next(struct wsin *w, enum ws_op *op, const char **p, size_t *n)
 {
     for (;;) {
@@ -130,6 +144,9 @@ int wsin_next(struct wsin *w, enum ws_op *op, const char **p, size_t *n)
         buf_consume(&w->raw, h.head + (size_t)h.len);
         w->in_message = !h.fin;
         if (h.fin) {
+            if (!is_utf8(buf_ptr(&w->msg), buf_len(&w->msg))) {
+                return -WS_BAD_TEXT;
+            }
             *op = WS_TEXT;
             *p = buf_ptr(&w->msg);
             *n = buf_len(&w->msg);
