@@ -152,6 +152,22 @@ static void bybit(struct rng *r)
         "{\"success\":true,\"ret_msg\":\"pong\",\"conn_id\":\"x\",\"req_id\":\"\",\"op\":\"ping\"}",
         "{\"success\":false,\"ret_msg\":\"error:handler not found\",\"conn_id\":\"x\",\"req_id\":"
         "\"\",\"op\":\"subscribe\"}");
+    ALL("fuzz_bybit_rest",
+        "r{\"retCode\":0,\"retMsg\":\"OK\",\"result\":{\"category\":\"linear\",\"list\":[{"
+        "\"execId\":\"2a74ac78-691c-5b54-9dbe-5afe83640001\",\"symbol\":\"BTCUSDT\",\"price\":"
+        "\"109378.90\",\"size\":\"0.020\",\"side\":\"Buy\",\"time\":\"1758841135823\","
+        "\"isBlockTrade\":false,\"isRPITrade\":true,\"seq\":\"457514743450\"},{\"execId\":"
+        "\"2a74ac78-691c-5b54-9dbe-5afe83640002\",\"symbol\":\"BTCUSDT\",\"price\":\"109378.80\","
+        "\"size\":\"0.001\",\"side\":\"Sell\",\"time\":\"1758841135822\",\"isBlockTrade\":true}]"
+        "},\"retExtInfo\":{},\"time\":1758841135900}",
+        "i{\"retCode\":0,\"retMsg\":\"OK\",\"result\":{\"category\":\"linear\",\"list\":[{"
+        "\"symbol\":\"BTCUSDT\",\"contractType\":\"LinearPerpetual\",\"status\":\"Trading\","
+        "\"priceFilter\":{\"minPrice\":\"0.10\",\"tickSize\":\"0.10\"},\"lotSizeFilter\":{"
+        "\"minOrderQty\":\"0.001\",\"qtyStep\":\"0.001\",\"minNotionalValue\":\"5\"}}],"
+        "\"nextPageCursor\":\"first%3DBTC%26last%3DETH\"},\"retExtInfo\":{},\"time\":1}",
+        "t{\"retCode\":0,\"retMsg\":\"OK\",\"result\":{\"timeSecond\":\"1688639403\","
+        "\"timeNano\":\"1688639403423213947\"},\"retExtInfo\":{},\"time\":1688639403423}",
+        "t{\"retCode\":10006,\"retMsg\":\"Too many visits\",\"result\":{},\"time\":1}");
     for (int n = 1; n < 12; n += 3) {
         buf_clear(&b);
         buf_adds(&b, "{\"topic\":\"publicTrade.BTCUSDT\",\"type\":\"snapshot\",\"ts\":"
@@ -259,7 +275,7 @@ static void edges(void)
 static void le(struct buf *b, uint64_t v, int bytes)
 {
     for (int i = 0; i < bytes; i++) {
-        buf_addc(b, (char)(v >> (8 * i)));
+        buf_addc(b, i < 8 ? (char)(v >> (8 * i)) : '\0');
     }
 }
 
@@ -315,9 +331,9 @@ static void archives(void)
 {
     struct buf b;
     buf_init(&b, 65536);
-    ALL("fuzz_archive", "b\x09" ROWS,
-        "b\xff"
-        "3800397495,87648.21,0.08,5723703861,5723703861,1767225600039409,True,True\n",
+    ALL("fuzz_archive", ("b\x09" ROWS),
+        ("b\xff"
+         "3800397495,87648.21,0.08,5723703861,5723703861,1767225600039409,True,True\n"),
         "y\x05timestamp,symbol,side,size,price,tickDirection,trdMatchID,grossValue,homeNotional,"
         "foreignNotional,RPI\n1704067200.1234,BTCUSDT,Buy,0.012,42313.9,PlusTick,"
         "2a74ac78-691c-5b54-9dbe-5afe83640001,5.07e+10,0.012,507.7,0\n",
