@@ -40,6 +40,10 @@ void bybit_trade_of(const struct market *m, const struct sim_trade *t, struct by
 size_t bybit_book_levels(int format);
 int bybit_book_format(int64_t levels);
 
+// Appends a broken publicTrade frame; "mix": the nth of all but oversize. False: unknown kind.
+bool bybit_malformed(struct buf *out, const char *kind, int64_t nth, const char *symbol,
+                     int64_t t_ms);
+extern const char *const bybit_malformed_kinds[]; // NULL-terminated
 // What recorded frames of the symbol have told; NULL: none came, the trades are the market's.
 const struct bybit_tape *bybit_recorded(const void *state, int lane);
 // Appends what a new subscriber is sent first; nothing when the topic has no such frame or nothing

@@ -273,11 +273,43 @@ int bybit_truth(struct sim *s, rest_param_fn param, void *arg, struct buf *body,
     return 200;
 }
 
+static int order_malformed(struct sim *s, rest_param_fn param, void *arg, struct buf *body)
+{
+    const char *kind = param(arg, "kind");
+    int lane = lane_param(s, param, arg);
+    int64_t n = control_number(param, arg, "n", 1, 1000);
+    struct buf b;
+    buf_init(&b, (size_t)8 << 20);
+    bool ok = lane >= 0 && n >= 0;
+    for (int64_t i = 0; i < n && ok; i++) {
+        buf_clear(&b);
+        ok = bybit_malformed(&b, kind != NULL ? kind : "mix", i, s->market->lane[lane].symbol,
+                             market_ms(s));
+        if (ok) {
+            s->faults.malformed++;
+            clients_send(s, (struct wire_key){lane, SIM_TRADE, BY_ONLY}, buf_ptr(&b), buf_len(&b));
+        }
+    }
+    buf_release(&b);
+    if (!ok) {
+        buf_adds(body, "{\"ok\":false,\"kinds\":[\"mix\"");
+        for (const char *const *k = bybit_malformed_kinds; *k != NULL; k++) {
+            buf_addf(body, ",\"%s\"", *k);
+        }
+        buf_adds(body, "],\"msg\":\"symbol=S, kind=K, n=N\"}");
+        return 400;
+    }
+    return control_reply(body, 200, "sent");
+}
+
 int bybit_order(struct sim *s, const char *path, rest_param_fn param, void *arg, struct buf *body)
 {
     int64_t n = control_number(param, arg, "n", 1, FAULT_MAX_COUNT);
     if (strcmp(path, "/bybit/snapshot") == 0) {
         return order_snapshot(s, param, arg, body);
+    }
+    if (strcmp(path, "/bybit/malformed") == 0) {
+        return order_malformed(s, param, arg, body);
     }
     if (n < 0) {
         return control_reply(body, 400, "n=0..100000");
@@ -291,7 +323,7 @@ int bybit_order(struct sim *s, const char *path, rest_param_fn param, void *arg,
     } else {
         return control_reply(body, 404,
                              "/bybit/snapshot /bybit/missing_pong /bybit/subscribe_error "
-                             "/bybit/recent_limit");
+                             "/bybit/recent_limit /bybit/malformed");
     }
     return control_reply(body, 200, "ordered");
 }
