@@ -201,6 +201,7 @@ int bybit_rest(struct sim *s, const char *path, rest_param_fn param, void *arg, 
     if (s->bybit.requests > s->cfg->bybit_rate_limit) {
         s->over_limit++;
         s->refused_rest++;
+        s->bybit.requests = 0; // after the ban it counts anew
         http_fault_ban(&s->http_faults, VENUE_BYBIT, 403, now, s->cfg->bybit_ban_ms, 0);
         (void)http_fault_body(VENUE_BYBIT, 403, r.clock_ms, 0, out);
         return 403;
