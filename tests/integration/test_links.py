@@ -2,7 +2,9 @@
 
 import json
 import os
+import signal
 import socket
+import time
 
 import recordings
 from scenario import Scenario
@@ -162,4 +164,41 @@ class SlowRest(Scenario):
                 s.procs["collector"].wait_event("lane_open", 2)
                 self.wait_stored(s, db, rec.trades())
                 silent.close()
+            s.stop_all()
+
+
+class Venues(Scenario):
+    def test_a_process_per_venue(self):
+        """Two venues in one list: a child each, a killed one comes back, SIGTERM ends all."""
+        with Stack(label="venues") as s:
+            s.redis()
+            s.sim("--generate", "--from", int(time.time() * 1000) - 2000, "--speed", "1",
+                  "--rate", "10")
+            p = s.collector(
+                SYMBOLS="BTCUSDT,bybit:BTCUSDT",
+                BYBIT_WS_BASE_URL=f"ws://127.0.0.1:{s.port}",
+                BYBIT_REST_BASE_URL=f"http://127.0.0.1:{s.port}",
+            )
+            with s.db() as db:
+                for venue in ("binance", "bybit"):
+                    wait_for(lambda: db("XLEN", s.key("trades", f"{venue}:BTCUSDT")), 20,
+                             f"trades of {venue}")
+                    wait_for(lambda: db("EXISTS", f"bc4:health:collector:{venue}"), 10,
+                             f"health key of {venue}")
+                before = wait_for(lambda: health(s) if health(s)["binance.ready"] else None, 15,
+                                  lambda: health(s))
+                os.kill(before["binance.pid"], signal.SIGKILL)
+                wait_for(lambda: health(s)["binance.restarts"] == 1, 10, lambda: health(s))
+                after = wait_for(lambda: health(s) if health(s)["binance.ready"] else None, 15,
+                                 lambda: health(s))
+                self.assertNotEqual(after["binance.pid"], before["binance.pid"])
+                self.assertEqual(after["bybit.pid"], before["bybit.pid"])
+                self.assertEqual(after["bybit.restarts"], 0)
+                self.assertEqual(s.service_metrics("collector")
+                                 ['bc4_collector_child_restarts_total{venue="binance"}'], 1)
+            code, took = p.term(5)
+            self.assertEqual(code, 0)
+            for venue in ("binance", "bybit"):
+                with self.assertRaises(ProcessLookupError):
+                    os.kill(after[f"{venue}.pid"], 0)
             s.stop_all()
