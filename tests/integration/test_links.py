@@ -40,6 +40,41 @@ class Rotation(Scenario):
             s.stop_all()
 
 
+    def rotated(self, venue):
+        """Books and trades of a generated market through hand-overs, the state at the end."""
+        with Stack(label="rotate2") as s:
+            s.redis()
+            s.sim("--generate", "--from", int(time.time() * 1000) - 2000, "--speed", "1",
+                  "--rate", "10")
+            s.collector(
+                SYMBOLS=f"{venue}:BTCUSDT", WS_ROTATE_SEC=1, WS_CONNECT_INTERVAL_MS=50,
+                BYBIT_WS_BASE_URL=f"ws://127.0.0.1:{s.port}",
+                BYBIT_REST_BASE_URL=f"http://127.0.0.1:{s.port}",
+            )
+            wait_for(lambda: s.service_metrics("collector")["bc4_collector_rotations_total"] >= 3,
+                     20, "three rotations")
+            said = health(s)
+            with s.db() as db:
+                gaps = [e for e in db("XRANGE", s.key("history", f"{venue}:BTCUSDT"), "-", "+")
+                        if "gap" in e[1]]
+            metrics = s.service_metrics("collector")
+            s.stop_all()
+        self.assertEqual(gaps, [])
+        self.assertEqual(metrics["bc4_collector_reconnects_total"], 0)
+        self.assertEqual(metrics["bc4_collector_rotations_forced_total"], 0)
+        return {k.split(".", 1)[1]: v for k, v in said.items() if k.startswith(f"{venue}:")}
+
+    def test_the_book_goes_on_binance(self):
+        said = self.rotated("binance")
+        self.assertEqual((said["depth_gaps"], said["depth_snapshots"]), (0, 1), said)
+        self.assertEqual(said["depth_state"], "live")
+
+    def test_the_book_goes_on_bybit(self):
+        said = self.rotated("bybit")
+        self.assertEqual(said["depth_gaps"], 0, said)
+        self.assertEqual(said["depth_state"], "live")
+
+
 class Lanes(Scenario):
     def test_one_broken_of_three(self):
         """A contract the venue does not know and one whose keys belong to a real market stop alone;
