@@ -103,6 +103,24 @@ class Lanes(Scenario):
             self.assertEqual(len(p.events("symbol_unknown")), 1)
             s.stop_all()
 
+    def test_a_flood_of_garbage(self):
+        """One contract whose frames are garbage by the thousand is not listened to for a while; the
+        other is stored whole."""
+        rec = recordings.TWO
+        with Stack(symbols=("BTCUSDT", "BTCUSDC"), label="flood") as s:
+            self.play(s, rec, seconds=4, services=())
+            with s.db() as db:
+                wait_for(lambda: db("EXISTS", s.key("trades")), 20, "the first trade")
+                for _ in range(2):
+                    s.fault("malformed", kind="no_price", n=1000, symbol="BTCUSDT")
+                self.wait_stored(s, db, rec.trades("BTCUSDC"), "binance:BTCUSDC")
+                self.assert_whole(s, db, rec.trades("BTCUSDC"), "binance:BTCUSDC")
+            said = health(s)
+            self.assertEqual(said["binance:BTCUSDT.state"], "lane_rests", said)
+            self.assertEqual(said["binance:BTCUSDC.state"], "running")
+            self.assertEqual(len(s.procs["collector"].events("lane_rests")), 1)
+            s.stop_all()
+
     def test_all_broken_ends_the_service(self):
         rec = recordings.TWO
         with Stack(symbols=("NOSUCHUSDT", "NEITHERUSDT"), label="alone") as s:
