@@ -186,7 +186,7 @@ class Bybit(unittest.TestCase):
                     self.assertGreaterEqual(f["ts"], t["T"])
                     got[t["s"]].append(trade_row(t))
             for symbol, rows in got.items():
-                self.assertGreater(len(rows), 30)
+                self.assertGreater(len(rows), 10)
                 released = truth(s, symbol)
                 start = [r[1] for r in released].index(rows[0][1])
                 self.assertEqual(released[start:start + len(rows)], rows)
