@@ -246,6 +246,9 @@ int csv_feed(struct csv *c, const char *bytes, size_t n, csv_row_cb cb, void *ar
     while (rc == 0 && p < end) {
         const char *nl = memchr(p, '\n', (size_t)(end - p));
         const size_t len = (size_t)((nl != NULL ? nl : end) - p);
+        if (len > CSV_LINE_MAX) { // however the bytes were cut
+            return too_long(c, e);
+        }
         if (nl == NULL || buf_len(&c->carry) > 0) {
             buf_add(&c->carry, p, len);
             if (c->carry.failed) {

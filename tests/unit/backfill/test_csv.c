@@ -218,4 +218,10 @@ Test(csv, refuses_what_is_none)
     struct err e = {0};
     memset(line, '1', sizeof line);
     cr_assert_lt(parse(CSV_BINANCE, line, sizeof line, 100, &s, &e), 0);
+    // Too long is too long, whole or in pieces: here by a column that nobody reads.
+    static const char row[] = "1,2,3,4,5,1700000000000,true,";
+    memcpy(line, row, sizeof row - 1);
+    line[1500] = '\n';
+    cr_assert_lt(parse(CSV_BINANCE, line, 1501, 100, &s, &e), 0);
+    cr_assert_lt(parse(CSV_BINANCE, line, 1501, 1501, &s, &e), 0);
 }
