@@ -161,6 +161,13 @@ static void feed_num(const struct snap *s, struct jw *w, const char *key, const 
     put_num(w, key, feed_text(s, name));
 }
 
+// Null also for 0: nothing came yet.
+static void feed_ts(const struct snap *s, struct jw *w, const char *key, const char *name)
+{
+    const int64_t ms = feed_i64(s, name);
+    put_ts(w, key, ms > 0 ? ms : -1);
+}
+
 void still_ws_health(const struct ask *a, struct jw *w)
 {
     const struct snap *s = a->snap;
@@ -185,10 +192,17 @@ void still_ws_health(const struct ask *a, struct jw *w)
     jw_end_obj(w);
     jw_key(w, "depth");
     jw_obj(w);
-    jw_kbool(w, "connected", false);
-    jw_kstr(w, "last_ts", NULL);
-    jw_kraw(w, "last_update_id", NULL);
-    jw_kraw(w, "events_received", NULL);
-    jw_kraw(w, "reconnect_attempts", NULL);
+    jw_kbool(w, "connected", feed_true(s, "depth_connected"));
+    feed_ts(s, w, "last_ts", "depth_last_ts_ms");
+    feed_num(s, w, "last_update_id", "depth_last_update_id");
+    feed_num(s, w, "events_received", "depth_events_received");
+    feed_num(s, w, "reconnect_attempts", f.has_book ? "reconnect_attempts" : "");
+    jw_kstr(w, "state", f.has_book ? feed_text(s, "depth_state") : NULL);
+    jw_kbool(w, "silent", feed_true(s, "depth_silent"));
+    feed_ts(s, w, "last_received", "depth_last_rx_ms");
+    feed_num(s, w, "deadline_ms", "depth_deadline_ms");
+    feed_num(s, w, "gaps", "depth_gaps");
+    feed_num(s, w, "snapshots", "depth_snapshots");
+    feed_num(s, w, "queue_size", "depth_queue_size");
     jw_end_obj(w);
 }

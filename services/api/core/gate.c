@@ -13,14 +13,14 @@ const char *feed_text(const struct snap *s, const char *name)
                                                                 : "";
 }
 
-static int64_t feed_i64(const struct snap *s, const char *name)
+int64_t feed_i64(const struct snap *s, const char *name)
 {
     const char *t = feed_text(s, name);
     int64_t v = -1;
     return parse_i64(t, strlen(t), &v) == 0 ? v : -1;
 }
 
-static bool feed_true(const struct snap *s, const char *name)
+bool feed_true(const struct snap *s, const char *name)
 {
     const char *t = feed_text(s, name);
     return strcmp(t, "1") == 0 || strcmp(t, "true") == 0;
@@ -39,6 +39,10 @@ void feed_read(const struct snap *s, struct feed *out)
     out->queue = feed_i64(s, "queue_size");
     out->gaps = feed_i64(s, "gaps");
     out->deadline_ms = feed_i64(s, "deadline_ms");
+    const char *state = feed_text(s, "depth_state");
+    out->has_book = *state != '\0';
+    out->book_fresh = strcmp(state, "live") == 0 && feed_true(s, "depth_connected") &&
+                      !feed_true(s, "depth_silent");
 }
 
 int64_t gate_missing_ms(const struct snap *s)
@@ -167,7 +171,8 @@ void gate_make(const struct ask *a, struct gate *out)
     struct feed f;
     feed_read(a->snap, &f);
     out->trading_enabled = (out->backfill_complete || off) && out->is_active && env->redis_up &&
-                           f.connected && !f.silent && missing >= 0 && missing <= max_missing_ms(a);
+                           f.connected && !f.silent && (!f.has_book || f.book_fresh) &&
+                           missing >= 0 && missing <= max_missing_ms(a);
 }
 
 void gate_not_ready(const struct env *env, const struct snap *s, char *why, size_t size)

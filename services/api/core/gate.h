@@ -11,14 +11,19 @@
 
 // The collector's own words about one instrument.
 struct feed {
-    bool known;     // a collector reports this instrument
-    bool connected; // its trade stream is connected
-    bool silent;    // the watchdog says nothing comes
+    bool known;      // a collector reports this instrument
+    bool connected;  // its trade stream is connected
+    bool silent;     // the watchdog says nothing comes
+    bool has_book;   // it follows the order book,
+    bool book_fresh; // which is proven and within its deadline
     int64_t last_ts_ms, last_rx_ms, events, reconnects, queue, gaps, deadline_ms; // -1 unknown
 };
 void feed_read(const struct snap *s, struct feed *out);
 // Text of "<instrument>.<name>" in the collector's health hash; "" unknown.
 const char *feed_text(const struct snap *s, const char *name);
+// The same as a number (-1 unknown) and as a yes (false unknown).
+int64_t feed_i64(const struct snap *s, const char *name);
+bool feed_true(const struct snap *s, const char *name);
 
 struct gate {
     const char *session; // "off" "london" "overlap"; NULL = no clock yet

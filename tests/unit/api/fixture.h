@@ -147,14 +147,20 @@ static inline struct snap *full_snap(const struct instrument *who, const char *s
                        "funding_hours", "", "last_price", "", "open_interest", "10659.509",
                        "open_interest_value", "", "mark_ts_ms", "1723107600000", "oi_ts_ms",
                        "1723107595000", "simulated", simulated, "_ver", "12"));
-    snap_set_take(s, SEC_FEED,
-                  HASH("binance:BTCUSDT.trades_connected", "1", "binance:BTCUSDT.silent", "0",
-                       "binance:BTCUSDT.trades_last_ts_ms", "1723107600000",
-                       "binance:BTCUSDT.trades_last_rx_ms", "1723107600010",
-                       "binance:BTCUSDT.events_received", "21313",
-                       "binance:BTCUSDT.reconnect_attempts", "2", "binance:BTCUSDT.queue_size", "0",
-                       "binance:BTCUSDT.latency_ms_p50", "3", "binance:BTCUSDT.deadline_ms",
-                       "30000"));
+    snap_set_take(
+        s, SEC_FEED,
+        HASH("binance:BTCUSDT.trades_connected", "1", "binance:BTCUSDT.silent", "0",
+             "binance:BTCUSDT.trades_last_ts_ms", "1723107600000",
+             "binance:BTCUSDT.trades_last_rx_ms", "1723107600010",
+             "binance:BTCUSDT.events_received", "21313", "binance:BTCUSDT.reconnect_attempts", "2",
+             "binance:BTCUSDT.queue_size", "0", "binance:BTCUSDT.latency_ms_p50", "3",
+             "binance:BTCUSDT.deadline_ms", "30000", "binance:BTCUSDT.depth_connected", "1",
+             "binance:BTCUSDT.depth_state", "live", "binance:BTCUSDT.depth_silent", "0",
+             "binance:BTCUSDT.depth_last_ts_ms", "1723107600001",
+             "binance:BTCUSDT.depth_last_update_id", "5123107837557",
+             "binance:BTCUSDT.depth_events_received", "6551", "binance:BTCUSDT.depth_queue_size",
+             "0", "binance:BTCUSDT.depth_per_minute_count", "600",
+             "binance:BTCUSDT.depth_per_second_rate", "10.0"));
     s->context_up = true;
     s->strategy_up = true;
     return s;
