@@ -240,7 +240,7 @@ enum refusal derivs_open_interest(struct lane *l, struct slice value, int64_t ts
 // NULL is allowed everywhere: switched off.
 struct depths *depths_new(struct app *a);
 void depths_free(struct depths *d); // after the link to Redis
-void depths_stop(struct depths *d); // asks for no more snapshots
+void depths_stop(struct depths *d); // for good; :book says so
 void depths_tick(struct depths *d); // about every second
 void depths_down(struct depths *d); // the link to Redis died
 size_t depths_pending(const struct depths *d);

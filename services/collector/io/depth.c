@@ -479,7 +479,7 @@ struct depths *depths_new(struct app *a)
 
 void depths_stop(struct depths *d)
 {
-    if (d == NULL) {
+    if (d == NULL || d->stopped) {
         return;
     }
     d->stopped = true;
@@ -490,6 +490,10 @@ void depths_stop(struct depths *d)
         d->call = NULL;
     }
     d->asking = NULL;
+    for (size_t i = 0; i < d->n; i++) {
+        depth_set_up(&d->one[i].core, false, loop_mono_ms(d->app->loop));
+        book_pump(&d->one[i]); // its last word: nobody keeps this book any more
+    }
 }
 
 void depths_free(struct depths *d)
