@@ -98,7 +98,7 @@ $(B)/bin/api: LDLIBS += -lcivetweb
 $(B)/bin/api: LDFLAGS += -Wl,--as-needed
 
 # SHA-256 of archives, HMAC of signed requests.
-$(B)/bin/backfill: LDLIBS += -lcrypto
+$(B)/bin/backfill: LDLIBS += -lcrypto -ldl
 
 define service_rule
 $(B)/bin/$(1): $(call service_obj,$(1)) $(COMMON_LIB)

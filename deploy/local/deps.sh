@@ -1,9 +1,10 @@
 #!/bin/bash
 # Installs the Debian 12 packages that building, testing and measuring need; nothing when all are
 # there already. As root, or through sudo; when neither is possible it prints the line to run and
-# stops.
+# stops. Last of all the one library that Debian has no package of (duckdb.sh).
 
 set -u
+cd "$(dirname "$0")/../.." || exit 1
 
 packages=(
     # what the services are made of
@@ -33,7 +34,7 @@ for p in "${packages[@]}"; do
     *) missing+=("$p") ;;
     esac
 done
-[ ${#missing[@]} -eq 0 ] && exit 0
+[ ${#missing[@]} -eq 0 ] && exec deploy/local/duckdb.sh
 
 line="apt-get install -y --no-install-recommends ${missing[*]}"
 as_root=()
@@ -65,3 +66,4 @@ if ! install && ! { apt update >"$log" 2>&1 && install; }; then
     echo "  $line" >&2
     exit 1
 fi
+exec deploy/local/duckdb.sh

@@ -63,6 +63,12 @@ static const struct opt rows[] = {
      .text = "Keep archives on disk, so that a day is never fetched twice."},
     {"BACKFILL_CACHE_DIR", NULL, OPT_STR, F(cache_dir), .def = "build/history",
      .text = "Folder of the archives kept."},
+    {"BACKFILL_STORE_LIB", NULL, OPT_STR, F(store_lib), .def = "",
+     .text = "libduckdb.so; empty: build/lib or the system's. Without it nothing but archives is "
+             "kept."},
+    {"BACKFILL_STORE_MEMORY_MB", NULL, OPT_INT, F(store_memory_mb), .min = 128, .max = 65536,
+     .def = "512", .unit = "MB",
+     .text = "Memory of the child process that reads and writes Parquet."},
     {"BUDGET_SCOPE", NULL, OPT_STR, F(scope), .def = "default",
      .text = "Name of the egress address: all processes behind one address share its budget."},
     {"WEIGHT_LIMIT", NULL, OPT_INT, F(weight_limit), .min = 1, .max = 1000000000, .def = "2400",

@@ -18,7 +18,8 @@ struct config {
     char http_host[64];
     int64_t http_port;
     bool enabled, test_mode, prev_day, archive, cache;
-    char cache_dir[256];
+    char cache_dir[256], store_lib[256];
+    int64_t store_memory_mb;
     char binance_key[256], binance_secret[256];
     char rest_base[256], archive_base[256];
     char ca_file[256];

@@ -8,6 +8,7 @@
 #include "services/backfill/config.h"
 #include "services/backfill/io/app.h"
 #include "services/backfill/io/report.h"
+#include "services/backfill/io/store_child.h"
 
 #define TICK_MS 1000
 
@@ -57,6 +58,7 @@ static void start(struct app *a)
     a->files = http_new(a->loop, c->ca_file, 2);
     a->rest = rest_new(a);
     a->archive = archive_new(a);
+    a->store = store_new(a);
     a->tick = timer_new(a->loop, on_tick, a);
     timer_every(a->tick, TICK_MS);
     for (size_t i = 0; i < c->n_ins; i++) {
@@ -71,6 +73,7 @@ static void stop(struct app *a)
         job_free(a->job[i]);
     }
     archive_free(a->archive);
+    store_free(a->store);
     rest_free(a->rest);
     http_free(a->http);
     http_free(a->files);
@@ -83,6 +86,9 @@ int main(int argc, char **argv)
 {
     static struct config cfg;
     static struct app app;
+    if (argc > 1 && strcmp(argv[1], "--store-child") == 0) {
+        return store_child_main(argc, argv);
+    }
     struct boot b = {.table = &config_table,
                      .values = &cfg,
                      .log_level = cfg.log_level,

@@ -6,6 +6,7 @@ import random
 import time
 
 import recordings
+import duck
 import reference
 import state
 from history import HistoryVenue
@@ -72,6 +73,32 @@ class Backfill(Scenario):
             for a, b in zip(pages, pages[1:]):
                 self.assertLess(a[1], b[0], "a page was fetched twice")
 
+    def parts(self, s, day):
+        return sorted((s.dir / "history" / "simulated").glob(f"*/*/date={day}/*.parquet"))
+
+    def assert_sql(self, db, s, start_ms):
+        """The levels of a stored day, recomputed by SQL on its Parquet files."""
+        day = iso(start_ms)[:10]
+        wait_for(lambda: self.parts(s, day) and self.parts(s, iso(start_ms + DAY_MS)[:10]), 20,
+                 "the store to be written")
+        files = [str(p) for p in self.parts(s, day)]
+        (row,) = duck.query(
+            "SELECT count(*), max(price), min(price), sum(qty), sum(CASE side WHEN 'buy' THEN qty "
+            f"ELSE -qty END), count(DISTINCT id) FROM read_parquet({files})")
+        (poc,) = duck.query(
+            f"SELECT floor(price * 10) / 10 AS bin, sum(qty) AS v FROM read_parquet({files}) "
+            "GROUP BY bin ORDER BY v DESC, bin LIMIT 1")
+        (order,) = duck.query(
+            "SELECT count(*) FROM (SELECT ts_ms, id, lag(ts_ms) OVER () AS t, lag(id) OVER () AS i "
+            f"FROM read_parquet({files[:1]})) WHERE t IS NOT NULL AND (ts_ms, id) <= (t, i)")
+        self.assertEqual(order[0], "0", "a part is not in set order")
+        h = db.hash(s.key(f"context:{day}"))
+        self.assertEqual(row[0], row[5])
+        self.assertEqual(h["trades"], row[0])
+        for name, text in zip(("high", "low", "volume", "delta"), row[1:5]):
+            self.assertEqual(state.number(h[name]), state.number(text), name)
+        self.assertEqual(state.number(h["poc"]), state.number(poc[0]))
+
     def status(self, s):
         status, body = s.get("/backfill/status")
         self.assertEqual(status, 200)
@@ -109,12 +136,14 @@ class Backfill(Scenario):
                 _, health = s.get("/health")
                 self.assertEqual(health["metrics_precision"], "PRECISE")
                 self.assertTrue(health["backfill_complete"])
+                self.assert_sql(db, s, today - DAY_MS)
                 # Restarted, it knows that nothing is missing and asks for nothing.
                 before = len(venue.seen)
                 p.term(5)
                 self.whole(s.backfill(**venue.env()))
                 self.assertEqual(len(venue.seen), before)
-                # An empty keyspace, the archive still on disk: no second download.
+                # An empty keyspace: everything comes from the store, what the first live trade of
+                # then left over from REST.
                 for name in ("backfill", "collector", "context", "strategy"):
                     s.procs[name].term(5)
                 db("FLUSHALL")
@@ -124,9 +153,13 @@ class Backfill(Scenario):
                     s.service(name)
                 s.collector(WEIGHT_LIMIT="1000000")
                 self.first_live(db, s)
-                self.whole(s.backfill(**venue.env()))
+                done = self.whole(s.backfill(**venue.env()))
                 self.assertEqual(len(venue.downloads), 1)
+                # But the trade that proves where today begins, if that answer was there first.
+                self.assertIn(done["from_store"], (live - p0, live - p0 - 1))
+                self.assertTrue(all(a >= live for a, _ in venue.pages), "fetched although stored")
                 self.assert_exact(db, s, venue, p0)
+                self.assert_once(db, s, venue)
                 wait_for(lambda: self.status(s)["cache_status"] == "HIT", 10, "HIT")
             s.stop_all()
 

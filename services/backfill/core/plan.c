@@ -27,6 +27,7 @@ void plan_start(struct plan *p, int64_t live_id, int64_t live_ms, int64_t newest
     p->live_ms = live_ms;
     p->archive = PLAN_UNTRIED;
     p->archive_why[0] = '\0';
+    memset(p->storing, 0, sizeof p->storing);
     memset(p->task, 0, sizeof p->task);
     for (int d = 0; d < PLAN_DAYS; d++) {
         p->day[d] = (struct plan_mark){.start_ms = today - (d == PLAN_PREV ? MS_PER_DAY : 0),
@@ -44,8 +45,7 @@ void plan_set_mark(struct plan *p, enum plan_day d, int64_t id, int64_t ms)
 // ---- what is to be had
 // ---------------------------------------------------------------------------
 
-// Whether anything of this day lies before the first live trade.
-static bool concerns(const struct plan *p, enum plan_day d)
+bool plan_concerns(const struct plan *p, enum plan_day d)
 {
     if (p->live_id < 0 || (d == PLAN_PREV && !p->o.prev_day)) {
         return false;
@@ -56,12 +56,12 @@ static bool concerns(const struct plan *p, enum plan_day d)
 bool plan_day_range(const struct plan *p, enum plan_day d, int64_t *lo, int64_t *hi)
 {
     const struct plan_mark *m = &p->day[d];
-    if (!concerns(p, d) || m->first_id < 0) {
+    if (!plan_concerns(p, d) || m->first_id < 0) {
         return false;
     }
     *lo = m->first_id;
     *hi = p->live_id - 1;
-    if (d == PLAN_PREV && concerns(p, PLAN_TODAY)) {
+    if (d == PLAN_PREV && plan_concerns(p, PLAN_TODAY)) {
         if (p->day[PLAN_TODAY].first_id < 0) {
             return false;
         }
@@ -90,7 +90,7 @@ static int64_t missing_in(const struct plan *p, int64_t lo, int64_t hi)
 bool plan_wants_archive(const struct plan *p)
 {
     int64_t lo, hi;
-    if (p->archive != PLAN_UNTRIED || !concerns(p, PLAN_PREV)) {
+    if (p->archive != PLAN_UNTRIED || p->storing[PLAN_PREV] || !plan_concerns(p, PLAN_PREV)) {
         return false;
     }
     if (plan_day_range(p, PLAN_PREV, &lo, &hi)) {
@@ -98,7 +98,7 @@ bool plan_wants_archive(const struct plan *p)
     }
     // REST could not tell where the day begins: then the archive has to.
     return p->day[PLAN_PREV].settled && p->day[PLAN_PREV].first_id < 0 &&
-           (!concerns(p, PLAN_TODAY) || p->day[PLAN_TODAY].first_id >= 0);
+           (!plan_concerns(p, PLAN_TODAY) || p->day[PLAN_TODAY].first_id >= 0);
 }
 
 void plan_archive_first(struct plan *p, int64_t id, int64_t ms)
@@ -108,6 +108,11 @@ void plan_archive_first(struct plan *p, int64_t id, int64_t ms)
         m->first_id = id;
         m->first_ms = ms;
     }
+}
+
+void plan_store(struct plan *p, enum plan_day d, bool reading)
+{
+    p->storing[d] = reading;
 }
 
 void plan_archive(struct plan *p, enum plan_source s, const char *why)
@@ -155,7 +160,7 @@ static struct task *next_mark(struct plan *p)
     for (int i = 0; i < PLAN_DAYS; i++) {
         const enum plan_day d = i == 0 ? PLAN_TODAY : PLAN_PREV;
         const struct plan_mark *m = &p->day[d];
-        if (!concerns(p, d) || m->settled) {
+        if (!plan_concerns(p, d) || m->settled) {
             continue;
         }
         if (m->first_id < 0 && of_kind(p, TASK_LOCATE, d) == NULL) {
@@ -208,7 +213,7 @@ static bool first_free(const struct plan *p, int64_t *lo, int64_t *hi)
 static struct task *next_page(struct plan *p, enum plan_day d)
 {
     int64_t lo, hi;
-    if (!plan_day_range(p, d, &lo, &hi) ||
+    if (p->storing[d] || !plan_day_range(p, d, &lo, &hi) ||
         (d == PLAN_PREV && (p->archive == PLAN_UNTRIED || p->archive == PLAN_RUNNING))) {
         return NULL;
     }
@@ -235,8 +240,8 @@ struct task *plan_next(struct plan *p, int64_t mono_ms)
     }
     struct task *t = next_mark(p);
     // A day that lacks so little is not worth an archive.
-    if (p->archive == PLAN_UNTRIED && plan_day_range(p, PLAN_PREV, &lo, &hi) &&
-        missing_in(p, lo, hi) <= WALK_LIMIT) {
+    if (p->archive == PLAN_UNTRIED && !p->storing[PLAN_PREV] &&
+        plan_day_range(p, PLAN_PREV, &lo, &hi) && missing_in(p, lo, hi) <= WALK_LIMIT) {
         plan_archive(p, PLAN_ABSENT, "not needed");
     }
     if (t == NULL) {
@@ -365,12 +370,13 @@ bool plan_has(const struct plan *p, int64_t id)
 
 bool plan_complete(const struct plan *p)
 {
-    if (p->live_id < 0 || p->archive == PLAN_RUNNING || plan_in_flight(p) > 0) {
+    if (p->live_id < 0 || p->archive == PLAN_RUNNING || p->storing[PLAN_PREV] ||
+        p->storing[PLAN_TODAY] || plan_in_flight(p) > 0) {
         return false;
     }
     for (int d = 0; d < PLAN_DAYS; d++) {
         int64_t lo, hi;
-        if (!concerns(p, (enum plan_day)d)) {
+        if (!plan_concerns(p, (enum plan_day)d)) {
             continue;
         }
         if (!p->day[d].settled) {
@@ -390,7 +396,7 @@ void plan_count(const struct plan *p, int64_t *done, int64_t *total)
     for (int d = 0; d < PLAN_DAYS; d++) {
         const struct plan_mark *m = &p->day[d];
         int64_t lo, hi;
-        if (!concerns(p, (enum plan_day)d)) {
+        if (!plan_concerns(p, (enum plan_day)d)) {
             continue;
         }
         if (plan_day_range(p, (enum plan_day)d, &lo, &hi)) {

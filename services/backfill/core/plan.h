@@ -68,6 +68,7 @@ struct plan {
     struct plan_mark day[PLAN_DAYS];
     int64_t live_id, live_ms;
     enum plan_source archive; // of the previous day
+    bool storing[PLAN_DAYS];  // the store is being read for this day: nobody else is asked for it
     char archive_why[96];
     struct idset held, lost;
     struct task task[PLAN_TASKS];
@@ -84,6 +85,9 @@ void plan_set_mark(struct plan *p, enum plan_day d, int64_t id, int64_t ms);
 
 // Ids to be had of a day: false when it is not known yet, or there are none.
 bool plan_day_range(const struct plan *p, enum plan_day d, int64_t *lo, int64_t *hi);
+// Whether anything of this day lies before the first live trade.
+bool plan_concerns(const struct plan *p, enum plan_day d);
+void plan_store(struct plan *p, enum plan_day d, bool reading);
 // The whole previous day is wanted from an archive: nothing was tried and something is missing.
 bool plan_wants_archive(const struct plan *p);
 void plan_archive(struct plan *p, enum plan_source s, const char *why);

@@ -5,6 +5,7 @@
 //   job (one per instrument)   its connection, plan and delivery; decides what is wanted
 //   rest                       sends the pages of all jobs within budget and breaker
 //   archive                    downloads and reads one archive at a time for a job
+//   store                      the days kept on disk, read and written by a child process
 //   deliver                    entries -> MULTI: XADD :history, HSET :backfill with `_ids`
 //   state                      the fields of :backfill
 //
@@ -34,6 +35,7 @@ struct app {
     struct breaker breaker;
     struct rest *rest;
     struct archive *archive;
+    struct store *store;
     struct timer *tick;
     struct job *job[SYMBOLS_MAX];
     size_t n, draining;
@@ -71,7 +73,7 @@ struct job {
     void *drained_arg;
     bool archive_hit; // taken from disk
     bool cancelled;
-    uint64_t rows_rest, rows_archive, lost;
+    uint64_t rows_rest, rows_archive, rows_store, lost;
 };
 
 void job_start(struct app *a, const struct instrument *ins);
@@ -107,6 +109,20 @@ void archive_free(struct archive *x);
 bool archive_begin(struct archive *x, struct job *j);
 void archive_kick(struct archive *x); // a queue has room again
 void archive_abort(struct archive *x, const struct job *j);
+// SHA-256 of the archive being read for this job; "".
+const char *archive_sha256(const struct archive *x, const struct job *j);
+
+// ---- store.c
+// -------------------------------------------------------------------------------------
+
+struct store *store_new(struct app *a);
+void store_free(struct store *s);
+void store_read(struct store *s, struct job *j); // both days, when they are there
+void store_put(struct store *s, struct job *j, const struct history *h); // what was fetched
+void store_flush(struct store *s, struct job *j);                        // ends the parts
+void store_kick(struct store *s, struct job *j);                         // there is room again
+void store_abort(struct store *s, const struct job *j);
+bool store_has_room(const struct store *s, const struct job *j);
 
 // ---- deliver.c
 // -----------------------------------------------------------------------------------

@@ -26,7 +26,7 @@
 #include "services/backfill/core/zip.h"
 #include "services/backfill/io/app.h"
 
-#define SLICE 65536        // bytes of the file per turn of the loop while parsing
+#define SLICE 16384        // bytes of the file per turn of the loop while parsing
 #define HASH_SLICE 1048576 // and while hashing
 #define FILE_MAX ((size_t)1 << 30)
 #define CONTENT_MAX ((uint64_t)8 << 30)
@@ -469,6 +469,7 @@ bool archive_begin(struct archive *x, struct job *j)
     x->tries = 0;
     x->rows = 0;
     x->kept = false;
+    x->want[0] = '\0';
     iso_day(x->start_ms, day);
     str_fmt(x->name, sizeof x->name, "%s-aggTrades-%s.zip", j->ins.symbol, day);
     str_fmt(x->url, sizeof x->url, "%s/data/futures/um/daily/aggTrades/%s/%s", c->archive_base,
@@ -493,6 +494,11 @@ void archive_abort(struct archive *x, const struct job *j)
     if (x != NULL && x->job == j) {
         clean(x);
     }
+}
+
+const char *archive_sha256(const struct archive *x, const struct job *j)
+{
+    return x->job == j ? x->want : "";
 }
 
 struct archive *archive_new(struct app *a)

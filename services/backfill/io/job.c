@@ -155,6 +155,9 @@ static void begin(struct job *j, const struct redisReply *h, int64_t first_ms, i
     log_ev(LOG_INFO, "backfill_begins", F_STR("sym", j->ins.name), F_STR("day", day),
            F_INT("live_id", j->plan.live_id), F_INT("held_spans", (int64_t)j->plan.held.n),
            F_INT("trades_loaded", j->loaded));
+    if (!plan_complete(&j->plan)) {
+        store_read(a->store, j);
+    }
     deliver_loaded(j->deliver, number(h, "_ver", 0));
     job_kick(j);
 }
@@ -222,6 +225,7 @@ static void stop_work(struct job *j)
 {
     rest_abort(j->app->rest, j);
     archive_abort(j->app->archive, j);
+    store_abort(j->app->store, j);
     deliver_reset(j->deliver);
 }
 
@@ -274,13 +278,15 @@ void job_emit(struct job *j, const struct history *h)
                F_INT("to_id", h->to_id), F_STR("reason", h->reason));
     } else {
         plan_hold(&j->plan, h->from_id, h->to_id, h->from_ms, h->to_ms);
+        store_put(j->app->store, j, h);
     }
     deliver_add(j->deliver, h);
 }
 
 bool job_has_room(const struct job *j)
 {
-    return j->state == JOB_RUNNING && deliver_has_room(j->deliver);
+    return j->state == JOB_RUNNING && deliver_has_room(j->deliver) &&
+           store_has_room(j->app->store, j);
 }
 
 void job_note_failure(struct job *j, const char *why)
@@ -309,8 +315,10 @@ static void complete(struct job *j)
                    F_STR("why", m->why));
         }
     }
+    store_flush(j->app->store, j);
     log_ev(LOG_INFO, "backfill_complete", F_STR("sym", j->ins.name), F_INT("ms", j->completed_ms),
-           F_INT("trades_loaded", j->loaded), F_UINT("lost", j->lost));
+           F_INT("trades_loaded", j->loaded), F_UINT("from_store", j->rows_store),
+           F_UINT("lost", j->lost));
     deliver_touch(j->deliver);
 }
 
@@ -327,6 +335,7 @@ void job_kick(struct job *j)
             plan_archive(&j->plan, PLAN_RUNNING, "");
         }
     }
+    store_kick(a->store, j);
     archive_kick(a->archive);
     rest_kick(a->rest);
     count(j);
@@ -399,6 +408,7 @@ void job_drain(struct job *j, void (*done)(void *arg), void *arg)
 {
     rest_abort(j->app->rest, j);
     archive_abort(j->app->archive, j);
+    store_abort(j->app->store, j);
     j->cancelled = j->state == JOB_RUNNING;
     j->drained = done;
     j->drained_arg = arg;

@@ -81,7 +81,7 @@ static void put_sources(const struct job *j, struct redis_tx *tx)
         }
         const bool file =
             d == PLAN_PREV && (j->plan.archive == PLAN_DONE || j->plan.archive == PLAN_RUNNING);
-        jw_kstr(&w, "source", file ? (j->archive_hit ? "store" : "archive") : "rest");
+        jw_kstr(&w, "source", j->rows_store > 0 ? "store" : file ? "archive" : "rest");
         if (d == PLAN_PREV && j->plan.archive == PLAN_ABSENT) {
             jw_kstr(&w, "archive", j->plan.archive_why);
         }
@@ -125,8 +125,9 @@ void state_fill(const struct job *j, struct redis_tx *tx)
     put_int(tx, "percentage", j->state == JOB_COMPLETE ? 100 : progress_percent(&j->progress));
     put_known(tx, "estimated_seconds_remaining",
               j->state == JOB_COMPLETE ? 0 : progress_eta_s(&j->progress, mono));
-    const bool tried = j->plan.archive == PLAN_RUNNING || j->plan.archive == PLAN_DONE;
-    put_text(tx, "cache_status", !has_plan || !tried ? "UNKNOWN" : j->archive_hit ? "HIT" : "MISS");
+    const bool hit = j->archive_hit || j->rows_store > 0;
+    const bool tried = j->plan.archive == PLAN_RUNNING || j->plan.archive == PLAN_DONE || hit;
+    put_text(tx, "cache_status", !has_plan || !tried ? "UNKNOWN" : hit ? "HIT" : "MISS");
     put_int(tx, "trades_loaded", j->loaded);
     put_known(tx, "completion_time_ms", j->completed_ms);
     put_range(j, tx);
