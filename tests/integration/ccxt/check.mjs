@@ -156,6 +156,48 @@ async function replay(name, file, args) {
         }));
 }
 
+// Books, prices and open interest through the library's own book keeping: it fetches a snapshot,
+// joins the diffs and refuses a chain that does not hold.
+async function books() {
+    await check('generated market: order book, tickers, mark price, open interest, funding', () =>
+        withVenue(['--generate', '--symbols', 'BTCUSDT,ETHUSDT'], async (venue, ex) => {
+            ex.options.watchOrderBook = { checksum: true, maxRetries: 3 };
+            await ex.loadMarkets();
+            const symbol = 'BTC/USDT:USDT';
+            let book;
+            for (let i = 0; i < 25; i++) {
+                book = await ex.watchOrderBook(symbol);
+            }
+            const id = book.nonce;
+            const [bids, asks] = [book.bids, book.asks].map((s) => Array.from(s).slice(0, 200));
+            const truth = await venue.book('BTCUSDT', id);
+            const numbers = (rows) => rows.slice(0, 200).map(([p, q]) => [Number(p), Number(q)]);
+            assert.deepEqual(bids.map((r) => [...r]), numbers(truth.bids));
+            assert.deepEqual(asks.map((r) => [...r]), numbers(truth.asks));
+
+            const fetched = await ex.fetchOrderBook(symbol, 100);
+            assert.equal(fetched.bids.length, 100);
+            const then = await venue.book('BTCUSDT', fetched.nonce);
+            assert.deepEqual(fetched.asks, numbers(then.asks).slice(0, 100));
+
+            const mark = await ex.watchMarkPrice(symbol);
+            assert.ok(Math.abs(mark.markPrice / bids[0][0] - 1) < 0.01);
+            assert.ok(Math.abs(mark.indexPrice / bids[0][0] - 1) < 0.01);
+            const quote = (await ex.watchBidsAsks([symbol]))[symbol];
+            assert.ok(quote.bid < quote.ask);
+            const tickers = await ex.watchTickers([symbol, 'ETH/USDT:USDT']);
+            assert.ok(Object.values(tickers).every((t) => t.high >= t.low && t.last > 0));
+
+            const interest = await ex.fetchOpenInterest(symbol);
+            assert.ok(interest.openInterestAmount > 1000);
+            const funding = await ex.fetchFundingRate(symbol);
+            assert.ok(Math.abs(funding.fundingRate) < 0.01);
+            assert.equal(funding.fundingTimestamp % 28800000, 0);
+            const day = await ex.fetchTicker(symbol);
+            assert.ok(day.low <= day.last * 1.01 && day.baseVolume > 0);
+        }));
+}
+
 async function generated() {
     const from = new Date(Date.now() - 600000).toISOString().slice(0, 19) + 'Z';
     await check('generated market: live trades, history, time, contract', () =>
@@ -298,6 +340,7 @@ await Promise.all([
         'binance_usdm_BTCUSDT_20240808_2354_trade-depth0ms-bookTicker.raw.gz',
         ['--speed', 'max']),
     generated(),
+    books(),
     errors(),
     routes(),
 ]);

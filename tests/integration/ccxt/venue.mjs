@@ -37,6 +37,11 @@ export class Venue {
         });
     }
 
+    // The true book at an update id.
+    async book(symbol, id) {
+        return (await fetch(`${this.control}/truth?symbol=${symbol}&kind=book&id=${id}`)).json();
+    }
+
     async stop() {
         this.process.kill('SIGTERM');
         const [code] = await this.ended;
