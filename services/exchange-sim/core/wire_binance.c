@@ -46,6 +46,8 @@ static const struct {
     {"!markPrice@arr", ROUTE_MARKET, SIM_MARK, BN_MARK_ALL_3S},
     {"@ticker", ROUTE_MARKET, SIM_MARK, BN_DAY_ONE},
     {"!ticker@arr", ROUTE_MARKET, SIM_MARK, BN_DAY_ALL},
+    {"@miniTicker", ROUTE_MARKET, SIM_MARK, BN_MINI_ONE},
+    {"!miniTicker@arr", ROUTE_MARKET, SIM_MARK, BN_MINI_ALL},
     {"@forceOrder", ROUTE_MARKET, SIM_LIQUIDATION, BN_FORCE_ONE},
     {"!forceOrder@arr", ROUTE_MARKET, SIM_LIQUIDATION, BN_FORCE_ALL},
 };
@@ -241,6 +243,34 @@ void bn_add_day(struct buf *out, const struct sim_mark *k, const struct lane *l,
     buf_addc(out, '}');
 }
 
+static void mini_frame(struct buf *out, const struct sim_mark *k, const struct lane *l)
+{
+    int pd = l->price_decimals;
+    int64_t middle = (k->high_24h + k->low_24h) / 2;
+    add_int(out, "{\"e\":\"24hrMiniTicker\",\"E\":", k->e_ms);
+    add_text(out, ",\"s\":", l->symbol);
+    add_num(out, ",\"c\":", k->last_price, pd);
+    add_num(out, ",\"o\":", k->open_24h, pd);
+    add_num(out, ",\"h\":", k->high_24h, pd);
+    add_num(out, ",\"l\":", k->low_24h, pd);
+    add_num(out, ",\"v\":", k->volume_24h, l->qty_decimals);
+    add_num(out, ",\"q\":", (middle / pow10_i64(pd)) * (k->volume_24h / pow10_i64(l->qty_decimals)),
+            0);
+    buf_addc(out, '}');
+}
+
+static void price_frame(struct buf *out, uint8_t format, const struct sim_mark *k,
+                        const struct lane *l)
+{
+    if (format == BN_DAY_ONE || format == BN_DAY_ALL) {
+        bn_add_day(out, k, l, false);
+    } else if (format == BN_MINI_ONE || format == BN_MINI_ALL) {
+        mini_frame(out, k, l);
+    } else {
+        mark_frame(out, k, l);
+    }
+}
+
 // ---- events -------------------------------------------------------------------------------------
 
 struct lane_state {
@@ -341,11 +371,7 @@ static void mark_all(struct market *m, int64_t t_ms, uint8_t format, const struc
     for (int i = 0; i < m->lanes; i++) {
         buf_addc(out->scratch, i == 0 ? '[' : ',');
         (void)m->ops->mark(m, i, t_ms, &k);
-        if (format == BN_DAY_ALL) {
-            bn_add_day(out->scratch, &k, &m->lane[i], false);
-        } else {
-            mark_frame(out->scratch, &k, &m->lane[i]);
-        }
+        price_frame(out->scratch, format, &k, &m->lane[i]);
     }
     buf_addc(out->scratch, ']');
     send(out, WIRE_ALL_LANES, SIM_MARK, format);
@@ -360,6 +386,7 @@ static void mark_told(struct market *m, const struct sim_event *e, const struct 
     } formats[] = {
         {BN_MARK_1S, false, 1000},    {BN_MARK_3S, false, 3000}, {BN_MARK_ALL_1S, true, 1000},
         {BN_MARK_ALL_3S, true, 3000}, {BN_DAY_ONE, false, 2000}, {BN_DAY_ALL, true, 1000},
+        {BN_MINI_ONE, false, 2000},   {BN_MINI_ALL, true, 1000},
     };
     for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
         bool last = e->lane == m->lanes - 1;
@@ -375,11 +402,7 @@ static void mark_told(struct market *m, const struct sim_event *e, const struct 
         }
         (void)m->ops->mark(m, lane, e->t_ms, &k);
         buf_clear(out->scratch);
-        if (formats[i].format == BN_DAY_ONE) {
-            bn_add_day(out->scratch, &k, &m->lane[lane], false);
-        } else {
-            mark_frame(out->scratch, &k, &m->lane[lane]);
-        }
+        price_frame(out->scratch, formats[i].format, &k, &m->lane[lane]);
         send(out, lane, SIM_MARK, formats[i].format);
     }
 }

@@ -3,6 +3,7 @@
 // Binance USD-M's streams and frames (wire.h): wire_binance is the table.
 //
 //   /market   <s>@aggTrade  <s>@markPrice[@1s|@3s]  !markPrice@arr[@1s]  <s>@ticker  !ticker@arr
+//   <s>@miniTicker  !miniTicker@arr
 //             <s>@forceOrder  !forceOrder@arr  <s>@kline_<i>
 //   /public   <s>@depth[@0ms|@100ms|@250ms|@500ms]  <s>@depth<5|10|20>[@100ms|@250ms|@500ms]
 //             <s>@bookTicker  !bookTicker  <s>@trade
@@ -13,7 +14,16 @@
 enum { BN_TRADE_AGG, BN_TRADE_SINGLE };
 enum { BN_DEPTH_0, BN_DEPTH_100, BN_DEPTH_250, BN_DEPTH_500, BN_DEPTH_DIFFS, BN_DEPTH_ALL = 13 };
 enum { BN_TICKER_ONE, BN_TICKER_ALL };
-enum { BN_MARK_1S, BN_MARK_3S, BN_MARK_ALL_1S, BN_MARK_ALL_3S, BN_DAY_ONE, BN_DAY_ALL };
+enum {
+    BN_MARK_1S,
+    BN_MARK_3S,
+    BN_MARK_ALL_1S,
+    BN_MARK_ALL_3S,
+    BN_DAY_ONE,
+    BN_DAY_ALL,
+    BN_MINI_ONE,
+    BN_MINI_ALL
+};
 enum { BN_FORCE_ONE, BN_FORCE_ALL };
 #define BN_KLINES 15 // formats of SIM_KLINE: the place in the list of intervals
 
