@@ -7,6 +7,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/log.h"
+#include "common/base/optfile.h"
 #include "common/base/str.h"
 #include "common/base/version.h"
 
@@ -33,11 +34,30 @@ static void tell_notes(const struct buf *notes)
     }
 }
 
+static int load_options(struct boot *b, int argc, char **argv, struct opt_result *res,
+                        struct err *e)
+{
+    const char *path = b->file_option ? opt_system_getenv(NULL, b->file_option) : NULL;
+    if (path == NULL || path[0] == '\0') {
+        return opt_load(b->table, b->values, opt_system_getenv, NULL, argc, argv, res, e);
+    }
+    struct optfile *f = optfile_read(path, b->table, e);
+    if (f == NULL) {
+        return err_prefix(e, "%s", b->file_option);
+    }
+    int rc = opt_load(b->table, b->values, optfile_getenv, f, argc, argv, res, e);
+    if (rc != 0) {
+        rc = optfile_explain(f, e);
+    }
+    optfile_free(f);
+    return rc;
+}
+
 int boot_begin(struct boot *b, int argc, char **argv)
 {
     struct opt_result res = {0};
     struct err e = {0};
-    if (opt_load(b->table, b->values, opt_system_getenv, NULL, argc, argv, &res, &e)) {
+    if (load_options(b, argc, argv, &res, &e)) {
         return refuse(&res, &e);
     }
     if (res.help || res.print_options) {

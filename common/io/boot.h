@@ -36,6 +36,9 @@ struct boot {
     // such as REDIS_URL. ERR_* with e naming the variable. NULL = none.
     int (*check)(void *values, struct err *e);
 
+    // Option that names a JSON file with values for the others (see optfile.h); NULL = none.
+    const char *file_option;
+
     int port; // public port, set before boot_run(): field "port" of process_up; 0 = none
 
     // Filled by boot_begin():

@@ -70,7 +70,8 @@ int main(int argc, char **argv)
                      .values = &cfg,
                      .log_level = cfg.log_level,
                      .instance = cfg.instance,
-                     .check = config_check};
+                     .check = config_check,
+                     .file_option = "BYBIT_CONNECTOR_CONFIG_FILE"};
     const int rc = boot_begin(&b, argc, argv);
     if (rc >= 0) {
         return rc;
