@@ -197,8 +197,9 @@ static struct trade *market(size_t n, int64_t bins)
         middle = i / swing % 2 ? bins - NEAR - middle : middle;
         int64_t qty = 100 * (1 + (int64_t)((r >> 24) % 2000));
         int64_t ts = DAY + (int64_t)(i * (size_t)86000000 / n);
-        v[i] = (struct trade){ts,  2000000000 + (int64_t)i,  (low + middle + at) * 100,
-                              qty, (uint8_t)((r >> 40) % 2), 0};
+        v[i] = (struct trade){ts,    2000000000 + (int64_t)i,  (low + middle + at) * 100,
+                              qty,   (uint8_t)((r >> 40) % 2), 0,
+                              {0, 0}};
     }
     return v;
 }
