@@ -18,7 +18,7 @@ class Closed(Exception):
 
 
 class WsClient:
-    def __init__(self, port, path, timeout=10.0, ca=None):
+    def __init__(self, port, path, timeout=10.0, ca=None, headers=None):
         sock = socket.create_connection(("127.0.0.1", port), timeout)
         if ca is not None:
             context = ssl.create_default_context(cafile=str(ca))
@@ -28,7 +28,9 @@ class WsClient:
         key = base64.b64encode(os.urandom(16)).decode()
         sock.sendall(
             f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
-            f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+            f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n".encode()
+            + "".join(f"{k}: {v}\r\n" for k, v in (headers or {}).items()).encode()
+            + b"\r\n"
         )
         while b"\r\n\r\n" not in self.data:
             self.more()
@@ -81,9 +83,12 @@ class WsClient:
     def send_json(self, value):
         self.send(json.dumps(value))
 
-    def text(self):
+    def text(self, seconds=60.0):
         """The next message's text; pings are answered, a close raises Closed."""
+        end = time.monotonic() + seconds
         while True:
+            if time.monotonic() > end:
+                raise TimeoutError(f"no message within {seconds} s")
             opcode, payload = self.frame()
             if opcode == 8:
                 raise Closed(struct.unpack(">H", payload[:2])[0] if payload else 1005)

@@ -20,6 +20,9 @@
 #define OUT_MAX ((size_t)32 << 20)
 #define REPLY_MAX ((size_t)64 << 10)
 #define CLOSE_GRACE_MS 2000
+// What the kernel keeps for a client. Its own choice grows to megabytes, all of it state that is
+// overtaken before the client reads it.
+#define SEND_BUFFER (256 << 10)
 
 // ---- clients ------------------------------------------------------------------------------------
 
@@ -210,7 +213,9 @@ static void client_new(struct push *p, const struct arrival *a, int64_t mono_ms)
 {
     struct client *k = xcalloc(1, sizeof *k);
     struct epoll_event ev = {.events = EPOLLIN, .data.ptr = k};
+    const int room = SEND_BUFFER;
     k->fd = a->fd;
+    (void)setsockopt(k->fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
     k->heard_ms = k->pinged_ms = k->moved_ms = mono_ms;
     (void)fcntl(k->fd, F_SETFL, fcntl(k->fd, F_GETFL) | O_NONBLOCK);
     session_init(&k->session, store_instruments(p->o.gateway->store), p->n, p->epoch, p->o.token,
