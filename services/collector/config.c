@@ -60,7 +60,7 @@ static const struct opt rows[] = {
     {"RESEND_RING_SEC", NULL, OPT_INT, F(ring_sec), .min = 1, .max = 3600, .def = "30", .unit = "s",
      .text = "How long stored trades are kept to be sent again after Redis lost them."},
     {"RESEND_RING_MAX", NULL, OPT_INT, F(ring_max), .min = 100, .max = 10000000, .def = "100000",
-     .unit = "trades", .text = "Most trades of one instrument kept for that (112 bytes each)."},
+     .unit = "trades", .text = "Most trades of one instrument kept for that (128 bytes each)."},
     {"COLLECTOR_BATCH", NULL, OPT_INT, F(batch), .min = 1, .max = 4096, .def = "1024",
      .unit = "commands", .text = "Commands per batch; two batches are in flight at most."},
     {"STREAM_RETENTION_HOURS", NULL, OPT_INT, F(retention_h), .min = 1, .max = 8760, .def = "48",
