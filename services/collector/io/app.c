@@ -232,9 +232,9 @@ void app_stop(struct app *a)
         service_set_redis(a->service, NULL);
         redis_free(a->redis);
     }
-    budget_free(a->budget);
     derivs_free(a->derivs);
     depths_free(a->books);
+    budget_free(a->budget);
     timer_free(a->tick);
     timer_free(a->pump);
     for (size_t i = 0; i < a->n; i++) {

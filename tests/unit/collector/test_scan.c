@@ -248,6 +248,7 @@ Test(frame_json, tells_what_a_message_is)
         {"{\"stream\":\"btcusdt@depth\",\"data\":{\"e\":\"depthUpdate\",\"E\":1}}",
          FRAME_MALFORMED},
         {"{\"stream\":\"!forceOrder@arr\",\"data\":[]}", FRAME_OTHER},
+        {"{\"e\":\"serverShutdown\",\"E\":1770123456789}", FRAME_SHUTDOWN},
         {"[]", FRAME_OTHER},
         {"", FRAME_MALFORMED},
         {"null", FRAME_MALFORMED},

@@ -99,3 +99,19 @@ Test(silence, one_of_two_streams_waits_for_three_deadlines)
     cr_expect(silence_wants_reconnect(all, 2, 0, 30000)); // both
     cr_expect_not(silence_wants_reconnect(all, 0, 0, 30000));
 }
+
+Test(silence, one_silent_stream_among_speaking_ones_is_told_from_a_dead_link)
+{
+    struct silence a, b;
+    const struct silence *const all[] = {&a, &b};
+    silence_init(&a, 10000);
+    silence_init(&b, 10000);
+    silence_begin(&a, 0);
+    silence_begin(&b, 0);
+    silence_data(&b, 29000);
+    cr_expect_eq(silence_wants_reconnect(all, 2, 0, 29999), SILENCE_FINE);
+    cr_expect_eq(silence_wants_reconnect(all, 2, 0, 30000), SILENCE_ONE);
+    cr_expect_eq(silence_wants_reconnect(all, 2, 0, 39000), SILENCE_ALL);
+    cr_expect_eq(silence_wants_reconnect(all, 1, 0, 10000), SILENCE_ALL);
+    cr_expect_eq(silence_wants_reconnect(all, 0, 0, 10000), SILENCE_FINE);
+}
