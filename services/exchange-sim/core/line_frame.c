@@ -42,12 +42,15 @@ static bool read_fields(struct slice data, struct frame_fields *f)
 // The member of an object inside the frame.
 static struct slice inner(struct slice object, const char *name)
 {
+    if (object.n == 0) { // a member that is not there: p is NULL
+        return (struct slice){"", 0};
+    }
     struct scan sc = {object.p, object.p + object.n};
     struct slice key;
     struct slice value;
     bool first = true;
     bool ok;
-    if (object.n > 0 && scan_take(&sc, '{')) {
+    if (scan_take(&sc, '{')) {
         while (scan_member(&sc, &first, &key, &value, &ok)) {
             if (slice_eq(key, name)) {
                 return value;

@@ -35,6 +35,12 @@ static enum line_kind parse(const char *line, struct seen *s)
     return line_parse(line, strlen(line), on_trade, s, &s->why);
 }
 
+static void ignore_event(void *arg, const struct line_event *e)
+{
+    (void)arg;
+    (void)e;
+}
+
 Test(line, agg_trade_keeps_every_field)
 {
     struct seen s;
@@ -208,6 +214,15 @@ Test(line, what_is_broken_is_called_bad)
         cr_assert_eq(parse(lines[i], &s), LINE_BAD, "%s", lines[i]);
         cr_assert(s.why[0] != '\0');
     }
+}
+
+Test(line, a_liquidation_without_its_order_is_survived)
+{
+    static const char text[] = "{\"e\":\"forceOrder\",\"E\":1568014460893,\"T\":1}";
+    const char *why = NULL;
+    cr_expect_neq(line_parse(text, sizeof text - 1, NULL, NULL, &why), LINE_TRADES);
+    const struct line_sink sink = {NULL, ignore_event, NULL};
+    (void)line_read(text, sizeof text - 1, &sink, &why);
 }
 
 Test(line, any_cut_of_a_line_is_survived)
