@@ -40,6 +40,20 @@ class Rotation(Scenario):
             s.stop_all()
 
 
+    def test_maintenance(self):
+        """After a close that asks for it (1012) the next connection is made at once."""
+        rec = recordings.TWO
+        with Stack(label="maintenance") as s:
+            self.play(s, rec, seconds=2, services=(), RECONNECT_MIN_MS=60000,
+                      RECONNECT_MAX_MS=60000)
+            with s.db() as db:
+                wait_for(lambda: db("XLEN", s.key("trades")), 20, "the first trades")
+                s.fault("drop", code=1012)
+                row = s.procs["collector"].wait_event("ws_down", 5)
+                self.assertEqual(row["retry_ms"], 0, row)
+                self.wait_stored(s, db, rec.trades(), seconds=20)
+            s.stop_all()
+
     def rotated(self, venue):
         """Books and trades of a generated market through hand-overs, the state at the end."""
         with Stack(label="rotate2") as s:
