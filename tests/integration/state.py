@@ -106,6 +106,8 @@ def snapshot(db, stack, symbol=None):
         if db("TYPE", key) != "hash":
             continue
         tail = key[len(prefix):]
+        if tail in ("book", "mark"):
+            continue  # the newest view of a moment, no function of the stored trades
         fields = {k: v for k, v in db.hash(key).items() if not k.startswith("_")}
         for name in CLOCKED:
             if tail == "strategy":

@@ -49,7 +49,8 @@ class Rotation(Scenario):
             with s.db() as db:
                 wait_for(lambda: db("XLEN", s.key("trades")), 20, "the first trades")
                 s.fault("drop", code=1012)
-                row = s.procs["collector"].wait_event("ws_down", 5)
+                row = s.procs["collector"].wait_event(
+                    "ws_down", 5, lambda r: r["route"] == "market")
                 self.assertEqual(row["retry_ms"], 0, row)
                 self.wait_stored(s, db, rec.trades(), seconds=20)
             s.stop_all()

@@ -99,10 +99,12 @@ static void down(struct link *k)
     link_each_stream(k, stream_closed);
 }
 
-// "Going away" and "service restart": the venue asks to connect again, at once.
+// "Going away" and "service restart": the venue asks to connect again, at once. (libwebsockets
+// does not know 1012 and reports it as 1002.)
 static bool is_maintenance(const char *why)
 {
     return str_starts(why, "the server closed with 1001") ||
+           str_starts(why, "the server closed with 1002") ||
            str_starts(why, "the server closed with 1012");
 }
 
@@ -114,13 +116,14 @@ void link_ended(struct conn *c, const char *why)
         rotate_failed(k, why);
         return;
     }
-    const bool was_open = c->opened_ms > 0;
+    // Not twice without data in between.
+    const bool at_once = c->opened_ms > 0 && k->backoff.attempt == 0 && is_maintenance(why);
     if (s->stopped) {
         down(k);
     } else if (!rotate_take_over(k)) {
         down(k);
         const int64_t pause_ms = backoff_next_ms(&k->backoff, s->app->loop);
-        link_again(k, why, was_open && is_maintenance(why) ? 0 : pause_ms);
+        link_again(k, why, at_once ? 0 : pause_ms);
     }
 }
 
