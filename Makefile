@@ -99,6 +99,7 @@ $(B)/bin/api: LDFLAGS += -Wl,--as-needed
 
 # SHA-256 of archives, HMAC of signed requests.
 $(B)/bin/backfill: LDLIBS += -lcrypto -ldl
+$(B)/bin/exchange-sim: LDLIBS += -lcrypto
 
 define service_rule
 $(B)/bin/$(1): $(call service_obj,$(1)) $(COMMON_LIB)

@@ -1,9 +1,14 @@
 """History before the first live trade: complete and exact, from every source, through every fault."""
 
 import calendar
+import hashlib
+import io
 import json
 import random
 import time
+import urllib.request
+import zipfile
+from fractions import Fraction
 
 import recordings
 import duck
@@ -15,7 +20,8 @@ from stack import Stack, http, wait_for
 
 DAY_MS = 86_400_000
 # A generated day has 691,200 trades at rate 1.
-RATE = "2.18" if recordings.LONG else "0.012"
+RATE = "0.1" if recordings.LONG else "0.012"
+FULL_RATE = "2.18"  # 1.5 million a day
 KILLS = 20 if recordings.LONG else 5
 
 
@@ -79,7 +85,7 @@ class Backfill(Scenario):
     def assert_sql(self, db, s, start_ms):
         """The levels of a stored day, recomputed by SQL on its Parquet files."""
         day = iso(start_ms)[:10]
-        wait_for(lambda: self.parts(s, day) and self.parts(s, iso(start_ms + DAY_MS)[:10]), 20,
+        wait_for(lambda: self.parts(s, day) and self.parts(s, iso(start_ms + DAY_MS)[:10]), 60,
                  "the store to be written")
         files = [str(p) for p in self.parts(s, day)]
         (row,) = duck.query(
@@ -269,6 +275,112 @@ class Backfill(Scenario):
                 self.assert_exact(db, s, venue, y0)
                 self.assert_once(db, s, venue)
             s.stop_all()
+
+    def test_against_the_simulated_venue_alone(self):
+        """Archive, REST and refusals of exchange-sim itself, within its weight limit."""
+        today = midnight()
+        with Stack(label="bfsim") as s, HistoryVenue(s) as venue:
+            s.redis()
+            s.sim("--generate", "--from", iso(just_now()), "--rate", "0.012", "--speed", "20")
+            for name in ("context", "strategy", "api"):
+                s.service(name)
+            s.collector()
+            p0, t0 = venue.first_id(today - DAY_MS), venue.first_id(today)
+            with s.db() as db:
+                self.first_live(db, s)
+                # The file is an honest ZIP of exactly that day.
+                name = f"BTCUSDT-aggTrades-{iso(today - DAY_MS)[:10]}.zip"
+                url = f"http://127.0.0.1:{s.port}/data/futures/um/daily/aggTrades/BTCUSDT/{name}"
+                with urllib.request.urlopen(url) as r:
+                    data = r.read()
+                with urllib.request.urlopen(url + ".CHECKSUM") as r:
+                    self.assertEqual(r.read().decode(),
+                                     f"{hashlib.sha256(data).hexdigest()}  {name}\n")
+                with zipfile.ZipFile(io.BytesIO(data)) as z:
+                    rows = z.read(name.replace(".zip", ".csv")).decode().splitlines()
+                self.assertEqual([int(r.split(",")[0]) for r in rows[1:]], list(range(p0, t0)))
+                s.fault("http", kind="torn", path="/data/", n=3)
+                s.fault("http", kind="wrong", path="/fapi/v1/aggTrades", n=2)
+                s.fault("http", kind="500", path="/fapi/v1/aggTrades", n=2)
+                s.fault("http", kind="429", path="/fapi/v1/aggTrades", n=1, retry_after=1)
+                self.whole(s.backfill(BACKFILL_RETRY_BASE="0.1"), 150 if recordings.LONG else 60)
+                self.assert_exact(db, s, venue, p0)
+                self.assert_once(db, s)
+            told = json.loads(http(f"http://127.0.0.1:{s.control_port}/status")[2])
+            self.assertEqual(told["over_limit"], 0, "a request beyond the weight limit")
+            self.assertEqual(told["requests_during_backoff"], 0, "a request before Retry-After")
+            s.stop_all()
+
+    def full_day(self):
+        """A day of 1.5 million trades by archive, today by REST: counted in integers, bin by bin."""
+        today = midnight()
+        with Stack(label="bffull") as s, HistoryVenue(s) as venue:
+            s.redis()
+            s.sim("--generate", "--from", iso(just_now()), "--rate", FULL_RATE, "--speed", "20",
+                  "--weight-limit", "1000000000")
+            for name in ("context", "strategy"):
+                s.service(name)
+            s.collector(WEIGHT_LIMIT="1000000")
+            env = dict(WEIGHT_LIMIT="1000000000", BACKFILL_PUBLIC_DELAY_MS="0")
+            p0 = venue.first_id(today - DAY_MS)
+            with s.db() as db:
+                live = self.first_live(db, s)
+                done = self.whole(s.backfill(**env), 300)
+                print(f"       {live - p0} trades in {done['ms']} ms", flush=True)
+                self.assert_days(db, s, today, p0)
+                for name in ("backfill", "collector", "context", "strategy"):
+                    s.procs[name].term(5)
+                self.assert_sql(db, s, today - DAY_MS)
+                db("FLUSHALL")
+                for name in ("context", "strategy"):
+                    s.service(name)
+                s.collector(WEIGHT_LIMIT="1000000")
+                self.first_live(db, s)
+                done = self.whole(s.backfill(**env), 300)
+                print(f"       {done['from_store']} from the store in {done['ms']} ms", flush=True)
+                self.assertGreater(done["from_store"], live - p0 - 2)
+                self.assert_days(db, s, today, p0)
+            s.stop_all()
+
+    if recordings.LONG:
+        test_full_day = full_day
+
+    def assert_days(self, db, s, today, p0):
+        """Sums and every bin of both days equal those of the market's own truth."""
+        s.fault("pause")
+        state.settle(db, s, seconds=120)
+        days, at = {}, p0
+        tip = int(db.tip(s.key("trades")).split("-")[1])
+        while at <= tip:
+            _, _, body = http(f"http://127.0.0.1:{s.control_port}/truth?symbol=BTCUSDT&fromId={at}", 60)
+            for row in body.splitlines():
+                a, p, q, _, _, ts, maker = row.split(",")[:7]
+                at = int(a) + 1
+                if int(a) > tip:
+                    break
+                day = days.setdefault(int(ts) - int(ts) % DAY_MS, [0, 0, 0, {}])
+                tick, lots = int(p.replace(".", "")), int(q.replace(".", ""))
+                day[0] += 1
+                day[1] += lots
+                day[2] += tick * lots
+                bin_ = day[3].setdefault(tick // 10 * 10, [0, 0, 0, 0])
+                bin_[0] += lots
+                bin_[1 if maker == "false" else 2] += lots
+                bin_[3] += 1
+        self.assertEqual(sorted(days), [today - DAY_MS, today])
+        for start, (n, lots, quote, bins) in days.items():
+            h = db.hash(s.key(f"context:{iso(start)[:10]}"))
+            self.assertEqual(int(h["trades"]), n)
+            self.assertEqual(state.number(h["volume"]), Fraction(lots, 1000))
+            self.assertEqual(h["vwap"], reference.half_even_8(Fraction(quote, lots * 100)))
+            stored = {Fraction(k): [Fraction(x) for x in v.split()]
+                      for k, v in db.hash(s.key(f"profile:{iso(start)[:10]}")).items()}
+            want = {Fraction(k, 100): [Fraction(x, 1000) for x in v[:3]] + [v[3]]
+                    for k, v in bins.items()}
+            self.assertEqual(stored, want)
+        h = db.hash(s.key("context"))
+        self.assertEqual((h["missing_ms_today"], h["missing_ms_prev"]), ("0", "0"))
+        s.fault("resume")
 
     def test_switched_off(self):
         with Stack(label="bfoff") as s:

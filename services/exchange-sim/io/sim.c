@@ -340,6 +340,7 @@ void sim_refuse_connections(struct sim *s, int64_t ms)
 int sim_open(struct sim *s, struct err *e)
 {
     buf_init(&s->scratch, SCRATCH_MAX);
+    archive_init(&s->archive);
     buf_init(&s->skewed, SCRATCH_MAX);
     wires_open(s);
     lws_set_log_level(LLL_ERR | LLL_WARN, lws_log);
@@ -378,6 +379,7 @@ void sim_close(struct sim *s)
     buf_release(&s->scratch);
     buf_release(&s->skewed);
     wires_close(s);
+    archive_release(&s->archive);
     market_free(s->market);
     s->market = NULL;
 }

@@ -10,6 +10,7 @@
 #include "common/base/clock.h"
 #include "common/base/err.h"
 #include "services/exchange-sim/config.h"
+#include "services/exchange-sim/core/archive.h"
 #include "services/exchange-sim/core/faults.h"
 #include "services/exchange-sim/core/http_fault.h"
 #include "services/exchange-sim/core/market.h"
@@ -41,8 +42,9 @@ struct sim {
     int64_t clock_offset_ms; // the venue's clock minus the wall clock
     // A clock that is wrong: the skew grows by drift_ppm millionths of the time since skew_at_ms.
     int64_t skew_ms, drift_ppm, skew_at_ms;
-    bool finished; // the recording has been served to its end
-    bool held;     // paused because nobody is subscribed (--hold-when-idle)
+    bool finished;          // the recording has been served to its end
+    bool held;              // paused because nobody is subscribed (--hold-when-idle)
+    struct archive archive; // the daily file that was asked for last
     struct weight weight;
     int64_t weight_used_max;                     // most that any minute was asked for
     int64_t over_limit;                          // requests beyond it

@@ -94,6 +94,9 @@ static int venue_answer(struct sim *s, struct session *x, const char *path, stru
 {
     struct buf *b = &x->body;
     int64_t wall = sim_wall_ms(s);
+    if (is_get && archive_is_path(path)) { // another host of the venue: no weight
+        return archive_answer(&s->archive, s->market, sim_clock_ms(s), path, b, &x->content_type);
+    }
     x->used_weight = weight_use(&s->weight, wall, rest_weight(path, param, q));
     s->weight_used_max = x->used_weight > s->weight_used_max ? x->used_weight : s->weight_used_max;
     if (x->used_weight > s->cfg->weight_limit) {
