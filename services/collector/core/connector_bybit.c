@@ -65,9 +65,11 @@ static size_t args_length(const struct feed_wants *w, const struct instrument *i
 static int links(const struct feed_wants *w, const struct instrument *ins, size_t n,
                  struct link_plan *plan, size_t max, struct err *e)
 {
-    const size_t streams = (size_t)__builtin_popcount(w->streams & (STREAM_BIT(STREAM_KINDS) - 1));
-    size_t used = 0, chars = 0, carried = 0;
+    size_t streams = 0, used = 0, chars = 0, carried = 0;
     struct link_plan *p = NULL;
+    for (int kind = 0; kind < STREAM_KINDS; kind++) {
+        streams += (w->streams & STREAM_BIT(kind)) != 0 ? 1 : 0;
+    }
     if (n == 0 || streams == 0) {
         return 0;
     }
