@@ -9,7 +9,7 @@
 // DIR is .../venue=binance/symbol=BTCUSDT/date=2026-11-21 and holds part-NNNN.parquet: sorted in
 // set order, each trade once, zstd, with source, sha256, first and last id in the file's metadata.
 // A part is written under a temporary name, synced, renamed. More than STORE_PARTS_MAX of them are
-// merged into one. What can not be read is set aside as .bad.
+// merged into one. Beside each part stands its SHA-256; what does not match is set aside as .bad.
 
 #include <stdint.h>
 

@@ -119,6 +119,51 @@ Test(gate, trading_waits_for_backfill_unless_it_is_switched_off)
     rig_release(&r);
 }
 
+Test(gate, backfill_says_how_far_it_is_and_opens_the_gate_when_complete)
+{
+    struct rig r;
+    rig_init(&r);
+    rig_fill(&r, "0");
+    republish(&r, SEC_BACKFILL, "status", "in_progress");
+    republish(&r, SEC_BACKFILL, "percentage", "42");
+    republish(&r, SEC_BACKFILL, "current", "420");
+    republish(&r, SEC_BACKFILL, "total", "1000");
+    republish(&r, SEC_BACKFILL, "estimated_seconds_remaining", "");
+    get(&r, "/health");
+    cr_expect_str_eq(str_at(&r, "metrics_precision"), "IMPRECISE (backfill 42%)");
+    cr_expect_str_eq(str_at(&r, "backfill_status"), "in_progress");
+    cr_expect_eq(json_integer_value(at_path(r.json, "backfill_progress.percentage")), 42);
+    cr_expect(json_is_null(at_path(r.json, "backfill_progress.estimated_seconds_remaining")));
+    get(&r, "/backfill/status");
+    cr_expect(json_is_true(json_object_get(r.json, "running")));
+    cr_expect_eq(json_integer_value(at_path(r.json, "progress.current")), 420);
+    cr_expect_null(json_object_get(r.json, "error"));
+    cr_expect_not(enabled(&r));
+    republish(&r, SEC_BACKFILL, "status", "error");
+    republish(&r, SEC_BACKFILL, "error", "no progress for 180 s: HTTP 451");
+    republish(&r, SEC_BACKFILL, "breaker_state", "open");
+    republish(&r, SEC_BACKFILL, "breaker_cooldown_until_ms", "1723107600000");
+    republish(&r, SEC_BACKFILL, "throttle", "4");
+    get(&r, "/backfill/status");
+    cr_expect_str_eq(str_at(&r, "error"), "no progress for 180 s: HTTP 451");
+    cr_expect_str_eq(str_at(&r, "breaker.state"), "open");
+    cr_expect_str_eq(str_at(&r, "breaker.cooldown_until"), "2024-08-08T09:00:00.000+00:00");
+    cr_expect_eq(json_integer_value(at_path(r.json, "breaker.throttle")), 4);
+    cr_expect_not(enabled(&r));
+    republish(&r, SEC_BACKFILL, "status", "complete");
+    cr_expect_not(enabled(&r), "a part of the day is missing still");
+    republish(&r, SEC_CONTEXT, "missing_ms_today", "0");
+    cr_expect(enabled(&r));
+    get(&r, "/health");
+    cr_expect_str_eq(str_at(&r, "metrics_precision"), "PRECISE");
+    republish(&r, SEC_BACKFILL, "status", "nonsense");
+    get(&r, "/health");
+    cr_expect_str_eq(str_at(&r, "backfill_status"), "idle");
+    republish(&r, SEC_BACKFILL, "status", "skipped");
+    cr_expect(enabled(&r));
+    rig_release(&r);
+}
+
 Test(gate, trading_needs_session_feed_redis_and_no_hole)
 {
     struct rig r;

@@ -18,6 +18,8 @@ struct seen {
     bool free_in_done;
     char *big;
     size_t big_n;
+    size_t streamed, take; // bytes of on_data; it refuses more than `take`
+    long streamed_status;
 };
 
 static void get(struct seen *s, const char *path, size_t max_body);
@@ -151,6 +153,59 @@ Test(http, brings_the_body_and_the_headers_that_matter)
     cr_assert(str_starts(s.asked, "GET /ok?a=1 HTTP/1.1\r\n"), "%s", s.asked);
     cr_assert_neq(strstr(s.asked, "User-Agent: botcrypto4/"), NULL);
     cr_assert_eq(http_in_flight(s.h), 0);
+    end(&s);
+}
+
+static bool on_data(void *arg, long status, const char *bytes, size_t n)
+{
+    struct seen *s = arg;
+    cr_assert_eq(bytes[0], 'b');
+    s->streamed += n;
+    s->streamed_status = status;
+    return s->streamed <= s->take;
+}
+
+static void stream(struct seen *s, size_t max_body)
+{
+    static const char *const headers[] = {"X-MBX-APIKEY: k1", "X-Other: 2", NULL};
+    char url[200];
+    struct err e = {0};
+    str_fmt(url, sizeof url, "http://127.0.0.1:%d/said", server_port(s->server));
+    s->streamed = 0;
+    s->done = 0;
+    cr_assert_neq(http_get(s->h,
+                           &(struct http_req){.url = url,
+                                              .timeout_ms = 8000,
+                                              .stall_ms = 5000,
+                                              .max_body = max_body,
+                                              .range_from = 7,
+                                              .headers = headers,
+                                              .on_data = on_data,
+                                              .on_done = on_done,
+                                              .arg = s},
+                           &e),
+                  NULL, "%s", e.text);
+    UNTIL(s->l, s->done == 1);
+}
+
+Test(http, a_body_may_be_taken_as_it_comes)
+{
+    struct seen s;
+    start(&s);
+    s.take = s.big_n;
+    stream(&s, s.big_n);
+    cr_assert_eq(s.last.err, 0, "%s", s.why);
+    cr_assert_eq(s.streamed, s.big_n);
+    cr_assert_eq(s.streamed_status, 200);
+    cr_assert_eq(s.last.n, 0);
+    cr_assert_neq(strstr(s.asked, "Range: bytes=7-\r\n"), NULL, "%s", s.asked);
+    cr_assert_neq(strstr(s.asked, "X-MBX-APIKEY: k1\r\n"), NULL);
+    cr_assert_neq(strstr(s.asked, "X-Other: 2\r\n"), NULL);
+    stream(&s, s.big_n - 1);
+    cr_assert_eq(s.last.err, ERR_LIMIT);
+    s.take = 100;
+    stream(&s, s.big_n);
+    cr_assert_eq(s.last.err, ERR_IO);
     end(&s);
 }
 
