@@ -18,6 +18,9 @@ int http_fault_order(struct http_faults *f, const struct http_fault *order)
     return 0;
 }
 
+// Requests that left before the answer that begins a ban was read can not be called back.
+#define ON_THEIR_WAY_MS 100
+
 void http_fault_clear(struct http_faults *f)
 {
     f->n = 0;
@@ -36,6 +39,7 @@ void http_fault_ban(struct http_faults *f, enum sim_venue v, int status, int64_t
 void http_fault_backoff(struct http_faults *f, enum sim_venue v, int64_t now_ms,
                         int64_t retry_after_s)
 {
+    f->backoff_since_ms[v] = now_ms;
     f->backoff_until_ms[v] = now_ms + retry_after_s * 1000;
 }
 
@@ -54,6 +58,9 @@ static bool banned(struct http_faults *f, enum sim_venue v, int64_t now_ms, stru
         f->requests_at_ban++;
     } else {
         f->requests_during_ban++;
+        if (now_ms - b->since_ms > f->ban_latest_ms) {
+            f->ban_latest_ms = now_ms - b->since_ms;
+        }
     }
     *out = (struct http_fault){.kind = HTTP_FAULT_STATUS,
                                .status = b->status,
@@ -77,6 +84,9 @@ struct http_fault http_fault_take(struct http_faults *f, const char *path, int64
     }
     if (f->backoff_until_ms[v] > now_ms) {
         f->requests_during_backoff++;
+        if (now_ms - f->backoff_since_ms[v] > f->backoff_latest_ms) {
+            f->backoff_latest_ms = now_ms - f->backoff_since_ms[v];
+        }
     }
     for (size_t i = 0; i < f->n;) {
         struct http_fault *o = &f->item[i];
@@ -92,7 +102,7 @@ struct http_fault http_fault_take(struct http_faults *f, const char *path, int64
         f->hit++;
         hit = *o;
         if (o->kind == HTTP_FAULT_STATUS && o->ban_ms > 0) {
-            http_fault_ban(f, v, o->status, now_ms, o->ban_ms, 0);
+            http_fault_ban(f, v, o->status, now_ms, o->ban_ms, ON_THEIR_WAY_MS);
             hit.retry_after_s = whole_seconds(o->ban_ms);
         } else if (o->kind == HTTP_FAULT_STATUS && o->retry_after_s > 0) {
             http_fault_backoff(f, v, now_ms, o->retry_after_s);

@@ -44,11 +44,14 @@ struct http_faults {
     struct http_fault item[HTTP_FAULT_MAX]; // oldest first
     size_t n;
     struct http_ban ban[VENUE_BYBIT + 1];
+    int64_t backoff_since_ms[VENUE_BYBIT + 1];
     int64_t backoff_until_ms[VENUE_BYBIT + 1]; // told by a Retry-After
     // Totals since the start.
     int64_t hit, bans;
     int64_t requests_during_ban;     // later than the grace
     int64_t requests_at_ban;         // within the grace: they were on their way
+    int64_t ban_latest_ms;           // how long after its beginning the latest of the former came
+    int64_t backoff_latest_ms;       // the same for requests_during_backoff
     int64_t requests_during_backoff; // before a Retry-After of a 429 or 5xx was over
 };
 

@@ -157,6 +157,8 @@ void control_fault_status(const struct sim *s, struct jw *w)
     jw_kint(w, "http_faults_waiting", (int64_t)f->n);
     jw_kint(w, "bans", f->bans);
     jw_kint(w, "requests_during_ban", f->requests_during_ban);
+    jw_kint(w, "ban_latest_ms", f->ban_latest_ms);
+    jw_kint(w, "backoff_latest_ms", f->backoff_latest_ms);
     jw_kint(w, "requests_at_ban", f->requests_at_ban);
     jw_kint(w, "requests_during_backoff", f->requests_during_backoff);
     jw_kint(w, "refused_connections", s->refused_connections);
