@@ -7,6 +7,7 @@
 #include "common/io/boot.h"
 #include "services/backfill/config.h"
 #include "services/backfill/io/app.h"
+#include "services/backfill/io/probe.h"
 #include "services/backfill/io/report.h"
 #include "services/backfill/io/store_child.h"
 
@@ -24,6 +25,9 @@ static void on_drain(void *arg)
 {
     struct app *a = arg;
     a->draining = a->n;
+    if (a->n == 0) {
+        service_done(a->service);
+    }
     for (size_t i = 0; i < a->n; i++) {
         job_drain(a->job[i], drained, a);
     }
@@ -114,6 +118,12 @@ int main(int argc, char **argv)
                               &e);
     if (!app.service) {
         return boot_fail(&b, NULL, &e);
+    }
+    if (cfg.test_mode) {
+        struct probe *probe = probe_new(b.loop, &cfg, app.service);
+        boot_run(&b, app.service);
+        probe_free(probe);
+        return boot_end(&b, app.service);
     }
     start(&app);
     boot_run(&b, app.service);

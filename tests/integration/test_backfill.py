@@ -229,7 +229,8 @@ class Backfill(Scenario):
             s.stop_all()
 
     def test_bad_archive_is_left_to_rest(self):
-        """A checksum that is never right: the day comes from REST, and why is told."""
+        """A checksum that is never right, and a key that is refused: the day comes from REST,
+        without a key, and why is told."""
         today = midnight()
         with Stack(label="bfsum") as s, HistoryVenue(s) as venue:
             self.market(s, just_now())
@@ -240,7 +241,9 @@ class Backfill(Scenario):
             venue.checksums[name] = f"{'0' * 64}  {name}\n"
             with s.db() as db:
                 self.first_live(db, s)
-                self.whole(s.backfill(**venue.env(BACKFILL_MAX_RETRIES="2")))
+                p = s.backfill(**venue.env(BACKFILL_MAX_RETRIES="2", BINANCE_API_KEY="not a known one"))
+                self.whole(p)
+                self.assertEqual(len(p.events("key_refused")), 1)  # and goes on without it
                 self.assert_exact(db, s, venue, p0)
                 self.assert_once(db, s, venue)
                 wait_for(lambda: self.status(s)["status"] == "complete", 10, "complete")
@@ -381,6 +384,22 @@ class Backfill(Scenario):
         h = db.hash(s.key("context"))
         self.assertEqual((h["missing_ms_today"], h["missing_ms_prev"]), ("0", "0"))
         s.fault("resume")
+
+    def test_mode_proves_a_key(self):
+        with Stack(label="bfkey") as s, HistoryVenue(s) as venue:
+            s.sim("--generate", "--rate", RATE)
+            cases = (("", "", 0, "key     none given"),
+                     (venue.KEY, venue.SECRET, 0, "secret  accepted"),
+                     (venue.KEY, "another one of some length", 1, "secret  refused: HTTP 400"),
+                     ("another one of some length", "", 1, "key     refused: HTTP 401"))
+            for key, secret, code, word in cases:
+                p = s.service("backfill", wait=False, **venue.env(
+                    CONTEXT_BACKFILL_TEST_MODE="true", BINANCE_API_KEY=key, BINANCE_API_SECRET=secret))
+                self.assertEqual(p.wait(10), code, p.stderr())
+                self.assertIn("venue   reached", p.stdout())
+                self.assertIn(word, p.stdout())
+                for hidden in filter(None, (key, secret)):
+                    self.assertNotIn(hidden, p.stdout() + p.stderr())
 
     def test_switched_off(self):
         with Stack(label="bfoff") as s:

@@ -7,7 +7,7 @@
 const char *state_status(const struct job *j)
 {
     const struct config *c = j->app->cfg;
-    if (c->skipped) {
+    if (c->skipped || j->ins.venue != VENUE_BINANCE) {
         return "skipped";
     }
     if (!c->enabled) {
