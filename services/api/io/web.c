@@ -52,8 +52,9 @@ struct web {
     pthread_cond_t crowded; // wakes the keeper
     pthread_t keeper;
     bool has_keeper;
-    bool stopping; // everybody is to look up
-    bool stopped;  // the keeper is to end
+    atomic_bool ws_ready; // CivetWeb knows /ws, which it learns after it began to accept
+    bool stopping;        // everybody is to look up
+    bool stopped;         // the keeper is to end
 };
 
 static _Thread_local struct worker *self;
@@ -327,6 +328,9 @@ static int on_ws_request(struct mg_connection *conn, const struct mg_request_inf
     if (!serve_is_origin_allowed(w->gateway, mg_get_header(conn, "Origin"))) {
         return refuse(conn, 403, "Origin: not in CORS_ALLOW_ORIGINS");
     }
+    if (!atomic_load(&w->ws_ready)) {
+        return refuse(conn, 503, "ws: the gateway is starting");
+    }
     if (!push_has_room(w->o.push)) {
         return refuse(conn, 503, "ws: the gateway holds as many clients as it may");
     }
@@ -485,6 +489,7 @@ static struct mg_context *start(struct web *w, const struct web_opts *o)
     struct mg_context *ctx = mg_start(&cb, w, options);
     if (ctx && w->o.push) {
         mg_set_websocket_handler(ctx, WS_PATH, NULL, on_ws_ready, on_ws_data, NULL, w);
+        atomic_store(&w->ws_ready, true);
     }
     return ctx;
 }
