@@ -153,8 +153,9 @@ static bool make_zip(struct archive *a, struct market *m, int lane, int64_t star
     put_le(&a->zip, p.size, 4);
     put_le(&a->zip, (uint32_t)strlen(name), 2);
     for (int i = 0; i < 4; i++) {
-        put_le(&a->zip, 0, i == 3 ? 6 : 2); // extra, comment, disk, attributes (2 + 4)
+        put_le(&a->zip, 0, 2); // extra, comment, disk, inner attributes
     }
+    put_le(&a->zip, 0, 4); // outer attributes
     put_le(&a->zip, 0, 4); // the local header lies at 0
     buf_adds(&a->zip, name);
     const uint32_t end = (uint32_t)buf_len(&a->zip);
