@@ -10,7 +10,7 @@
 
 #include "common/base/str.h"
 
-#define FRAME_LEVELS_MAX 8192 // of one message, both sides together
+#define FRAME_LEVELS_MAX 16384 // of one message, both sides together
 #define FRAME_ROWS_MAX 1024   // trades of one message on the hot path
 
 enum frame_kind {

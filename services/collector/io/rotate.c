@@ -7,7 +7,8 @@
 #include "common/base/log.h"
 #include "services/collector/io/link_priv.h"
 
-#define SLOW_SAMPLES 100   // events in a minute that a percentile is believed of
+#define SLOW_SAMPLES 100 // events in a minute that a percentile is believed of
+#define SLOW_MAX_MS 600000
 #define PAUSE_MIN_MS 60000 // between two rotations for slowness or silence; doubles
 #define PAUSE_MAX_MS 14400000
 
@@ -195,7 +196,9 @@ static bool is_slow(const struct link *k)
         recent += k->latency_ms.now[0][i] + k->latency_ms.now[1][i];
     }
     const int64_t p99 = hist_percentile(&k->latency_ms, 99, &has);
-    return bound_ms > 0 && has && recent >= SLOW_SAMPLES && p99 > bound_ms;
+    // What lies so far back is another time, a replay or a venue that catches up, and would be the
+    // same on any socket.
+    return bound_ms > 0 && has && recent >= SLOW_SAMPLES && p99 > bound_ms && p99 < SLOW_MAX_MS;
 }
 
 void rotate_tick(struct link *k, int64_t mono_ms)
