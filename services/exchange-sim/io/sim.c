@@ -169,7 +169,7 @@ static void set_thinning(struct sim *s)
     if (s->market->ops->thin == NULL || e == NULL) {
         return;
     }
-    static const int64_t steps[] = {0, 100, 500, 1000, 5000, 10000, 60000, 300000};
+    static const int64_t steps[] = {0, 100, 500, 1000, 5000, 10000, 60000, 120000};
     const size_t last = sizeof steps / sizeof steps[0] - 1;
     size_t i = 0;
     if (sim_clock_ms(s) - e->t_ms > (s->pace.max ? THIN_LAG_MS : 1000)) {
