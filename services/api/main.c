@@ -23,6 +23,7 @@ struct app {
     struct tail *tail;
     struct push *push;
     struct lists lists;
+    struct pages *pages;
     struct service *service;
 };
 
@@ -81,6 +82,7 @@ static void gateway_start(struct app *a, struct clock clock)
                           .store = store_new(a->cfg.ins, a->cfg.n_ins),
                           .cache = cache_new(CACHE_SLOTS, (size_t)a->cfg.cache_mb << 20),
                           .stats = stats_new(),
+                          .pages = a->pages = pages_new(),
                           .cors_origins = a->cfg.cors_origins,
                           .token = a->cfg.token,
                           .token_for_all = strcmp(a->cfg.token_scope, "all") == 0,
@@ -141,6 +143,7 @@ static void gateway_stop(struct app *a)
     cache_free(a->gateway.cache);
     store_free(a->gateway.store);
     stats_free(a->gateway.stats);
+    pages_free(a->pages);
 }
 
 // The gateway answers before its loop can take signals: until then they wait.

@@ -108,6 +108,7 @@ void live_backfill(const struct ask *a, struct jw *w)
     if (*rhash_get(h, "error") != '\0') {
         jw_kstr(w, "error", rhash_get(h, "error"));
     }
+    live_age(a, w);
 }
 
 static void symbol_state(const struct snap *s, int64_t now_ms, bool first, struct jw *w)

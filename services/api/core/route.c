@@ -2,9 +2,10 @@
 
 #include <string.h>
 
-#include "common/base/clock.h"
 #include "common/base/str.h"
 #include "services/api/core/answer.h"
+#include "services/api/core/docs.h"
+#include "services/api/core/schema.h"
 
 #define P_SYMBOL                                                                                   \
     {                                                                                              \
@@ -22,12 +23,14 @@ const struct route routes[] = {
     {.method = "GET",
      .path = "/health",
      .summary = "Liveness: session, trading gate, backfill and precision; always 200",
+     .answer = &schema_health,
      .param = {P_SYMBOL},
      .live = live_health,
      .still = still_who},
     {.method = "GET",
      .path = "/ready",
      .summary = "200 when Redis and the feeds are up, else 503 and what is not ready",
+     .answer = &schema_ready,
      .param = {P_SYMBOL,
                {.name = "scope",
                 .type = PARAM_CHOICE,
@@ -41,30 +44,35 @@ const struct route routes[] = {
     {.method = "GET",
      .path = "/ws/health",
      .summary = "State of the venue's streams",
+     .answer = &schema_ws_health,
      .param = {P_SYMBOL},
      .live = live_age,
      .still = still_ws_health},
     {.method = "GET",
      .path = "/backfill/status",
      .summary = "History: what is loaded and what is running",
+     .answer = &schema_backfill,
      .param = {P_SYMBOL},
      .live = live_backfill,
      .still = still_who},
     {.method = "GET",
      .path = "/price",
      .summary = "Newest price",
+     .answer = &schema_price_answer,
      .param = {P_SYMBOL},
      .live = live_age,
      .still = still_price},
     {.method = "GET",
      .path = "/levels",
      .summary = "Opening range, VWAP and bands, POC, value area, levels of the previous day",
+     .answer = &schema_levels_answer,
      .param = {P_SYMBOL},
      .live = live_age,
      .still = still_levels},
     {.method = "GET",
      .path = "/context",
      .summary = "Session, levels, statistics and volume profile of the day",
+     .answer = &schema_context,
      .param = {P_SYMBOL,
                {.name = "vwap_mode",
                 .type = PARAM_CHOICE,
@@ -83,6 +91,7 @@ const struct route routes[] = {
     {.method = "GET",
      .path = "/metrics",
      .summary = "Rates, queues and latencies; Prometheus exposition when Accept asks for it",
+     .answer = &schema_metrics,
      .param = {P_SYMBOL},
      .live = live_age,
      .still = still_metrics,
@@ -91,12 +100,14 @@ const struct route routes[] = {
     {.method = "GET",
      .path = "/strategy/status",
      .summary = "Strategy engine, newest candles, session schedule",
+     .answer = &schema_strategy_status,
      .param = {P_SYMBOL},
      .live = live_strategy_status,
      .still = still_strategy_status},
     {.method = "GET",
      .path = "/strategy/candles",
      .summary = "Candles of the day, oldest first",
+     .answer = &schema_candles,
      .param = {P_SYMBOL,
                {.name = "timeframe",
                 .type = PARAM_CHOICE,
@@ -114,59 +125,69 @@ const struct route routes[] = {
     {.method = "GET",
      .path = "/strategy/metrics",
      .summary = "VWAP, POC, delta, volumes and footprint of the day",
+     .answer = &schema_strategy_metrics,
      .param = {P_SYMBOL},
      .live = live_strategy_metrics,
      .still = still_strategy_metrics},
     {.method = "GET",
      .path = "/mark",
      .summary = "Mark price, index, funding rate and open interest",
+     .answer = &schema_mark_answer,
      .param = {P_SYMBOL},
      .live = live_age,
      .still = still_mark},
     {.method = "GET",
      .path = "/liquidations/clusters",
      .summary = "Liquidated volume of the day by price, forced buys and sells apart",
+     .answer = &schema_clusters,
      .param = {P_SYMBOL},
      .live = live_age,
      .still = still_clusters},
     {.method = "GET",
      .path = "/liquidations/support-resistance",
      .summary = "Nearest liquidation cluster below and above the price",
+     .answer = &schema_support,
      .param = {P_SYMBOL},
      .live = live_age,
      .still = still_support},
     {.method = "GET",
      .path = "/liquidations/debug",
      .summary = "Clusters with what was refused and the stream position they stand for",
+     .answer = &schema_clusters_debug,
      .param = {P_SYMBOL},
      .live = live_age,
      .still = still_debug_clusters},
     {.method = "GET",
      .path = "/debug/vwap",
      .summary = "Accumulators behind VWAP, with the first and last trade",
+     .answer = &schema_debug_vwap,
      .param = {P_SYMBOL},
      .live = live_age,
      .still = still_debug_vwap},
     {.method = "GET",
      .path = "/debug/poc",
      .summary = "Bin size, the ten largest bins, POC",
+     .answer = &schema_debug_poc,
      .param = {P_SYMBOL},
      .live = live_age,
      .still = still_debug_poc},
     {.method = "GET",
      .path = "/debug/exchangeinfo",
      .summary = "Units of the instrument as the venue publishes them",
+     .answer = &schema_debug_exchangeinfo,
      .param = {P_SYMBOL},
      .live = live_age,
      .still = still_debug_exchangeinfo},
     {.method = "GET",
      .path = "/symbols",
      .summary = "Configured instruments and their state",
+     .answer = &schema_symbols,
      .live = live_symbols,
      .all = true},
     {.method = "GET",
      .path = "/coverage",
      .summary = "Coverage intervals of a day",
+     .answer = &schema_coverage,
      .param = {P_SYMBOL,
                {.name = "day",
                 .type = PARAM_DAY,
@@ -176,12 +197,14 @@ const struct route routes[] = {
     {.method = "GET",
      .path = "/trades",
      .summary = "Newest trades, newest first",
+     .answer = &schema_trades,
      .param = {P_SYMBOL, P_LIMIT},
      .live = live_trades,
      .still = still_who},
     {.method = "GET",
      .path = "/trades/range",
      .summary = "Trades of the last minutes by the instrument's clock, newest first",
+     .answer = &schema_trades_range,
      .param = {P_SYMBOL,
                {.name = "minutes",
                 .type = PARAM_INT,
@@ -201,6 +224,7 @@ const struct route routes[] = {
     {.method = "GET",
      .path = "/trades/stats",
      .summary = "Count, volumes, first and last of the trades kept",
+     .answer = &schema_trades_stats,
      .param = {P_SYMBOL,
                {.name = "minutes",
                 .type = PARAM_INT,
@@ -213,21 +237,35 @@ const struct route routes[] = {
     {.method = "GET",
      .path = "/events",
      .summary = "Newest events, newest first: candles, sessions, regime",
+     .answer = &schema_events,
      .param = {P_SYMBOL, P_LIMIT},
      .live = live_events,
      .still = still_who},
     {.method = "GET",
      .path = "/liquidations",
      .summary = "Newest liquidations, newest first",
+     .answer = &schema_liquidations,
      .param = {P_SYMBOL, P_LIMIT},
      .live = live_liquidations,
      .still = still_who},
     {.method = "GET",
      .path = "/book",
      .summary = "Best levels of the order book, spread, imbalance",
+     .answer = &schema_book,
      .param = {P_SYMBOL},
      .live = live_age,
      .still = still_book},
+    {.method = "GET",
+     .path = "/openapi.json",
+     .summary = "This interface as an OpenAPI document",
+     .page = page_openapi,
+     .type = "application/json"},
+    {.method = "GET",
+     .path = "/docs",
+     .summary = "This interface as a page to read",
+     .page = page_docs,
+     .type = "text/html; charset=utf-8"},
+    {.method = "GET", .path = "/", .summary = "Leads to /docs", .to = "/docs"},
 };
 const size_t routes_n = sizeof routes / sizeof routes[0];
 
@@ -259,176 +297,14 @@ const struct route *route_find(const char *method, const char *path, bool *path_
     return NULL;
 }
 
+bool route_is_still(const struct route *r)
+{
+    return r->still != NULL && r->live == live_age && r->status == NULL && !r->all;
+}
+
 size_t route_index(const struct route *r)
 {
     return r ? (size_t)(r - routes) : routes_n;
-}
-
-int symbol_find(const char *s, const struct instrument *ins, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (str_ieq(s, ins[i].name) || str_ieq(s, ins[i].symbol)) {
-            return (int)i;
-        }
-    }
-    return -1;
-}
-
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-// Percent-decodes s[n] into out[size]. false: a bad escape, a NUL, or too long.
-static bool decode(const char *s, size_t n, char *out, size_t size)
-{
-    size_t k = 0;
-    for (size_t i = 0; i < n; i++) {
-        int c = (unsigned char)s[i];
-        if (c == '+') {
-            c = ' ';
-        } else if (c == '%') {
-            if (n - i < 3 || hex(s[i + 1]) < 0 || hex(s[i + 2]) < 0) {
-                return false;
-            }
-            c = hex(s[i + 1]) * 16 + hex(s[i + 2]);
-            i += 2;
-        }
-        if (c == 0 || k + 1 >= size) {
-            return false;
-        }
-        out[k++] = (char)c;
-    }
-    out[k] = '\0';
-    return true;
-}
-
-static int bad_symbol(const char *v, const struct instrument *ins, size_t n, struct err *e)
-{
-    char list[160] = "";
-    size_t at = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (!str_fmt(list + at, sizeof list - at, "%s%s", i ? ", " : "", ins[i].name)) {
-            break;
-        }
-        at += strlen(list + at);
-    }
-    return err_set(e, ERR_RANGE, "symbol: '%.40s' is not configured (allowed: %s)", v, list);
-}
-
-static int take(const struct param *p, const char *v, const struct instrument *ins, size_t n,
-                struct query *out, int64_t *num, struct err *e)
-{
-    switch (p->type) {
-    case PARAM_SYMBOL: {
-        int i = symbol_find(v, ins, n);
-        if (i < 0) {
-            return bad_symbol(v, ins, n, e);
-        }
-        out->instrument = (size_t)i;
-        out->symbol_given = true;
-        return 0;
-    }
-    case PARAM_INT:
-        if (parse_i64(v, strlen(v), num) != 0 || *num < p->min || *num > p->max) {
-            return err_set(e, ERR_RANGE, "%s: '%.40s' is not a whole number from %lld to %lld",
-                           p->name, v, (long long)p->min, (long long)p->max);
-        }
-        return 0;
-    case PARAM_CHOICE: {
-        char list[80] = "";
-        size_t at = 0;
-        for (size_t i = 0; p->choices[i]; i++) {
-            if (strcmp(v, p->choices[i]) == 0) {
-                *num = (int64_t)i;
-                return 0;
-            }
-            (void)str_fmt(list + at, sizeof list - at, "%s%s", i ? ", " : "", p->choices[i]);
-            at += strlen(list + at);
-        }
-        return err_set(e, ERR_RANGE, "%s: '%.40s' is not one of %s", p->name, v, list);
-    }
-    case PARAM_DAY:
-        if (parse_day(v, strlen(v), num) != 0) {
-            return err_set(e, ERR_SYNTAX, "%s: '%.40s' is not a date YYYY-MM-DD", p->name, v);
-        }
-        return 0;
-    }
-    return ERR_SYNTAX;
-}
-
-static int unknown_param(const struct route *r, const char *name, struct err *e)
-{
-    char list[120] = "none";
-    size_t at = 0;
-    for (const struct param *p = r->param; p->name; p++) {
-        (void)str_fmt(list + at, sizeof list - at, "%s%s", at ? ", " : "", p->name);
-        at += strlen(list + at);
-    }
-    return err_set(e, ERR_SYNTAX, "unknown parameter '%.40s' (allowed: %s)", name, list);
-}
-
-int route_query(const struct route *r, const char *query, const struct instrument *ins, size_t n,
-                struct query *out, struct err *e)
-{
-    memset(out, 0, sizeof *out);
-    out->route = r;
-    bool seen[ROUTE_PARAMS] = {false};
-    for (size_t i = 0; i < ROUTE_PARAMS && r->param[i].name; i++) {
-        const struct param *p = &r->param[i];
-        out->num[i] = -1;
-        if (p->def && take(p, p->def, ins, n, out, &out->num[i], e) != 0) {
-            return ERR_STATE; // our own default
-        }
-    }
-    const char *s = query ? query : "";
-    if (strlen(s) > QUERY_MAX) {
-        return err_set(e, ERR_LIMIT, "query: %zu bytes are more than the %d allowed", strlen(s),
-                       QUERY_MAX);
-    }
-    while (*s) {
-        size_t len = strcspn(s, "&");
-        size_t eq = 0;
-        while (eq < len && s[eq] != '=') {
-            eq++;
-        }
-        char name[48], value[64];
-        if (!decode(s, eq, name, sizeof name)) {
-            return err_set(e, ERR_SYNTAX, "query: '%.*s' is not a parameter name",
-                           (int)(eq < 40 ? eq : 40), s);
-        }
-        const char *v = eq < len ? s + eq + 1 : s + len;
-        size_t vn = (size_t)(s + len - v);
-        s += len + (s[len] == '&');
-        if (len == 0 || name[0] == '_') {
-            continue;
-        }
-        size_t i = 0;
-        while (r->param[i].name && strcmp(r->param[i].name, name) != 0) {
-            i++;
-        }
-        if (!r->param[i].name) {
-            return unknown_param(r, name, e);
-        }
-        if (seen[i]) {
-            return err_set(e, ERR_SYNTAX, "%s: given more than once (allowed: once)", name);
-        }
-        seen[i] = true;
-        if (!decode(v, vn, value, sizeof value)) {
-            return err_set(e, ERR_SYNTAX,
-                           "%s: '%.*s' is not readable (allowed: percent-encoding, 63 bytes)", name,
-                           (int)(vn < 40 ? vn : 40), v);
-        }
-        int rc = take(&r->param[i], value, ins, n, out, &out->num[i], e);
-        if (rc != 0) {
-            return rc;
-        }
-    }
-    return 0;
 }
 
 // ---- bodies -------------------------------------------------------------------------------------

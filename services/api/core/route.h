@@ -77,15 +77,29 @@ struct ask {
 };
 
 typedef void (*fill_fn)(const struct ask *a, struct jw *w);
+struct schema;
 struct route {
     const char *method, *path, *summary;
+    const struct schema *answer;          // members of the answer; NULL only for a page
     struct param param[ROUTE_PARAMS + 1]; // ends with a NULL name
     fill_fn live, still;                  // either may be NULL
     bool all;                             // looks at every instrument, not only at the one asked
     int (*status)(const struct ask *a);   // HTTP status; NULL = 200
     // Prometheus exposition, chosen by Accept; NULL = JSON only.
     void (*exposition)(const struct ask *a, bool openmetrics, struct buf *out);
+    // Instead of all of that, a page that is the same for everybody, or the path to go to.
+    void (*page)(struct buf *out);
+    const char *type, *to;
 };
+
+static inline bool route_is_page(const struct route *r)
+{
+    return r->page != NULL || r->to != NULL;
+}
+
+// The still half is all there is but for the age of the data: an answer that a client may keep and
+// ask about again.
+bool route_is_still(const struct route *r);
 
 extern const struct route routes[];
 extern const size_t routes_n;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "services/api/io/tag.h"
 
 #define BODY_MAX_BYTES ((size_t)64 << 20)
 
@@ -75,7 +76,7 @@ static struct counted *counted_new(const char *p, size_t n)
     struct counted *c = xmalloc(sizeof *c + n);
     atomic_init(&c->refs, 1);
     memcpy(c->bytes, p, n);
-    c->body = (struct body){n, c->bytes};
+    c->body = (struct body){n, c->bytes, 0};
     return c;
 }
 
@@ -98,6 +99,7 @@ static struct counted *render(const struct ask *a)
     buf_init(&b, BODY_MAX_BYTES);
     answer_still(a, &b);
     struct counted *c = counted_new(buf_ptr(&b), b.failed ? 0 : buf_len(&b));
+    c->body.tag = route_is_still(a->q->route) ? tag_of(c->bytes, c->body.n) : 0;
     buf_release(&b);
     return c;
 }

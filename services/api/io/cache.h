@@ -13,6 +13,7 @@
 struct body {
     size_t n;
     const char *data;
+    uint64_t tag; // of a still half: tag_of() its bytes
 };
 void body_unref(struct body *b); // any thread; NULL is fine
 

@@ -8,6 +8,7 @@
 #include "common/base/mem.h"
 #include "common/base/str.h"
 #include "services/api/core/session.h"
+#include "services/api/io/tag.h"
 
 #define LIVE_MAX ((size_t)8 << 20)
 #define OUT_MAX ((size_t)16 << 20)
@@ -16,6 +17,15 @@
 #define COPY_MAX ((size_t)256 << 10)
 // Smaller answers are cheaper to render than to look up.
 #define SHARE_MIN ((size_t)8 << 10)
+// A client may keep an answer and ask again whether it is still right only while the data is as
+// fresh as can be: what it keeps says how old the data was, and must not be shown in a later
+// hour, when it is not.
+#define TAG_AGE_MS 2000
+#define SERVER_METHODS "GET, HEAD, POST, OPTIONS"
+// The page has its style in itself and loads nothing.
+#define PAGE_POLICY                                                                                \
+    "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; "    \
+    "form-action 'none'; frame-ancestors 'none'\r\n"
 #define TEXT_EXPOSITION "text/plain; version=0.0.4; charset=utf-8"
 #define TEXT_OPENMETRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
@@ -46,6 +56,10 @@ static const char *reason(int status)
         return "OK";
     case 204:
         return "No Content";
+    case 304:
+        return "Not Modified";
+    case 307:
+        return "Temporary Redirect";
     case 400:
         return "Bad Request";
     case 401:
@@ -131,9 +145,28 @@ struct head {
     bool preflight;    // OPTIONS
     bool by_accept;    // the answer depends on Accept
     bool simulated;
+    bool is_page;
     int64_t age_ms; // -1 = leave out
     bool keep_alive;
+    char tag[24]; // "" = none: never kept by anybody
+    const char *location;
 };
+
+static void add_caching(struct buf *o, const struct head *h)
+{
+    if (h->tag[0] != '\0') {
+        buf_adds(o, "Cache-Control: no-cache\r\nETag: W/\"");
+        buf_adds(o, h->tag);
+        buf_adds(o, "\"\r\n");
+    } else if (h->type != NULL) {
+        buf_adds(o, "Cache-Control: no-store\r\n");
+    }
+    if (h->location != NULL) {
+        buf_adds(o, "Location: ");
+        buf_adds(o, h->location);
+        buf_adds(o, "\r\n");
+    }
+}
 
 static void add_head(const struct gateway *g, struct serve_scratch *s, const struct http_in *in,
                      const struct head *h)
@@ -151,8 +184,10 @@ static void add_head(const struct gateway *g, struct serve_scratch *s, const str
         buf_adds(o, h->type);
         buf_adds(o, "\r\nContent-Length: ");
         buf_add_u64(o, h->length);
-        buf_adds(o, "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n");
+        buf_adds(o, "\r\nX-Content-Type-Options: nosniff\r\n");
+        buf_adds(o, h->is_page ? PAGE_POLICY : "");
     }
+    add_caching(o, h);
     if (h->age_ms >= 0) {
         buf_adds(o, "X-Data-Age-Ms: ");
         buf_add_i64(o, h->age_ms);
@@ -170,12 +205,13 @@ static void add_head(const struct gateway *g, struct serve_scratch *s, const str
     if (in && in->origin && is_listed(g->cors_origins, in->origin)) {
         buf_adds(o, "Access-Control-Allow-Origin: ");
         buf_adds(o, in->origin);
-        buf_adds(o, "\r\nAccess-Control-Expose-Headers: X-Data-Age-Ms, X-Simulated\r\n");
+        buf_adds(o, "\r\nAccess-Control-Expose-Headers: ETag, X-Data-Age-Ms, "
+                    "X-Simulated\r\n");
         if (h->preflight) {
             buf_adds(o, "Access-Control-Allow-Methods: ");
             buf_adds(o, h->allow ? h->allow : "");
-            buf_adds(o, "\r\nAccess-Control-Allow-Headers: Accept, Authorization, Content-Type\r\n"
-                        "Access-Control-Max-Age: 600\r\n");
+            buf_adds(o, "\r\nAccess-Control-Allow-Headers: Accept, Authorization, Content-Type, "
+                        "If-None-Match\r\nAccess-Control-Max-Age: 600\r\n");
         }
     }
     buf_adds(o, h->keep_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n");
@@ -227,7 +263,7 @@ static enum form form_of(const struct route *r, const char *accept)
 // The paths served, for the text of a 404.
 static void not_found(const char *path, char *text, size_t size)
 {
-    char list[400] = "";
+    char list[1400] = "";
     size_t at = 0;
     for (size_t i = 0; i < routes_n; i++) {
         (void)str_fmt(list + at, sizeof list - at, "%s%s", i ? " " : "", routes[i].path);
@@ -243,6 +279,16 @@ static void release_snaps(struct serve_scratch *s, const struct route *r, struct
         snap_unref(s->all[i]);
     }
     snap_unref(snap);
+}
+
+// What the client has is still right.
+static void not_modified(const struct gateway *g, struct serve_scratch *s, const struct http_in *in,
+                         struct head *h, struct http_out *out)
+{
+    h->status = 304;
+    h->type = NULL;
+    add_head(g, s, in, h);
+    finish(s, h, out);
 }
 
 // The answer `a` in the form that was asked for, header included.
@@ -278,6 +324,14 @@ static void render(const struct gateway *g, struct serve_scratch *s, const struc
         error_out(g, s, in, h, "the answer is larger than the gateway's limit", out);
         return;
     }
+    if (form == FORM_JSON && route_is_still(r) && out->hold != NULL && a->env->redis_up &&
+        a->env->data_age_ms >= 0 && a->env->data_age_ms <= TAG_AGE_MS) {
+        tag_text(h->tag, out->hold->tag, "");
+    }
+    if (h->tag[0] != '\0' && tag_is_named(in->if_none_match, h->tag)) {
+        not_modified(g, s, in, h, out);
+        return;
+    }
     h->length = buf_len(&s->live) + rest.n;
     add_head(g, s, in, h);
     if (strcmp(in->method, "HEAD") != 0) {
@@ -294,8 +348,8 @@ static void render(const struct gateway *g, struct serve_scratch *s, const struc
 // The bytes of the answer depend on nothing but the ask and the moment.
 static bool is_shareable(const struct http_in *in, const struct head *h, const struct route *r)
 {
-    return r->still && !r->status && !r->all && !in->origin && h->keep_alive &&
-           strcmp(in->method, "GET") == 0;
+    return r->still && !r->status && !r->all && !in->origin && !in->if_none_match &&
+           h->keep_alive && strcmp(in->method, "GET") == 0;
 }
 
 // An answer about data: q is valid.
@@ -339,6 +393,32 @@ static void answer(const struct gateway *g, struct serve_scratch *s, const struc
     release_snaps(s, q->route, snap, n);
 }
 
+// A page or a way to one: the same for everybody.
+static void page(const struct gateway *g, struct serve_scratch *s, const struct http_in *in,
+                 const struct route *r, struct head *h, struct http_out *out)
+{
+    const struct page *p = pages_get(g->pages, r);
+    if (r->to != NULL || p == NULL) {
+        h->status = r->to != NULL ? 307 : 404;
+        h->location = r->to;
+        error_out(g, s, in, h, r->to != NULL ? "moved: /docs" : "path: not served here", out);
+        return;
+    }
+    h->type = r->type;
+    h->length = p->text.n;
+    h->is_page = strncmp(r->type, "text/html", 9) == 0;
+    (void)str_copy(h->tag, sizeof h->tag, p->tag);
+    if (tag_is_named(in->if_none_match, h->tag)) {
+        not_modified(g, s, in, h, out);
+        return;
+    }
+    add_head(g, s, in, h);
+    if (strcmp(in->method, "HEAD") != 0) {
+        out->tail = p->text;
+    }
+    finish(s, h, out);
+}
+
 bool serve_has_token(const struct gateway *g, const char *authorization)
 {
     return authorization != NULL && strncasecmp(authorization, "Bearer ", 7) == 0 &&
@@ -360,12 +440,16 @@ void serve(const struct gateway *g, struct serve_scratch *s, const struct http_i
 {
     struct head h = {.status = 200, .age_ms = -1, .keep_alive = in->keep_alive && !in->has_body};
     bool known = false;
-    char allow[64], text[600];
+    char allow[64], text[1600];
     struct query q;
     struct err e = {0};
     *out = (struct http_out){.route = routes_n};
     const struct route *r = route_find(in->method, in->path, &known, allow);
     out->route = route_index(r);
+    if (strcmp(in->path, "*") == 0 && strcmp(in->method, "OPTIONS") == 0) {
+        known = true;
+        (void)str_copy(allow, sizeof allow, SERVER_METHODS); // of the server as a whole
+    }
     if (!r && !known) {
         h.status = 404;
         not_found(in->path, text, sizeof text);
@@ -404,5 +488,9 @@ void serve(const struct gateway *g, struct serve_scratch *s, const struct http_i
         error_out(g, s, in, &h, e.text, out);
         return;
     }
-    answer(g, s, in, &q, &h, out);
+    if (route_is_page(r)) {
+        page(g, s, in, r, &h, out);
+    } else {
+        answer(g, s, in, &q, &h, out);
+    }
 }

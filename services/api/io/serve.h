@@ -11,6 +11,7 @@
 #include "common/base/clock.h"
 #include "services/api/core/route.h"
 #include "services/api/io/cache.h"
+#include "services/api/io/pages.h"
 #include "services/api/io/stats.h"
 #include "services/api/io/store.h"
 
@@ -20,8 +21,9 @@ struct gateway {
     struct cache *cache;
     struct stats *stats;
     const struct lists *lists; // may be NULL
-    const char *cors_origins;  // comma separated; "*" allows any
-    const char *token;         // "" = none
+    const struct pages *pages;
+    const char *cors_origins; // comma separated; "*" allows any
+    const char *token;        // "" = none
     bool token_for_all;
     bool backfill_off;
     int64_t max_missing_sec;
@@ -33,8 +35,8 @@ struct gateway {
 // What matters of a request; NULL = header absent.
 struct http_in {
     const char *method, *path, *query;
-    const char *accept, *origin, *authorization;
-    bool has_body; // a body was announced: no route takes one
+    const char *accept, *origin, *authorization, *if_none_match;
+    bool has_body; // a body of at least one byte was announced: no route takes one
     bool keep_alive;
 };
 

@@ -393,6 +393,9 @@ static int on_request(struct mg_connection *conn)
         case 'c':
             connection = strcasecmp(name, "Connection") == 0 ? value : connection;
             break;
+        case 'i':
+            in.if_none_match = strcasecmp(name, "If-None-Match") == 0 ? value : in.if_none_match;
+            break;
         case 't':
             in.has_body = in.has_body || strcasecmp(name, "Transfer-Encoding") == 0;
             break;

@@ -17,6 +17,7 @@
 
 struct rig {
     struct fake_clock fake;
+    struct pages *pages;
     struct gateway g;
     struct serve_scratch scratch;
     struct instrument ins[2];
@@ -50,6 +51,7 @@ static inline void rig_init(struct rig *r)
                             .store = store_new(r->ins, 2),
                             .cache = cache_new(64, (size_t)8 << 20),
                             .stats = stats_new(),
+                            .pages = r->pages = pages_new(),
                             .cors_origins = "http://localhost:3000, http://desk.example",
                             .started_mono_ms = 1000000};
     serve_scratch_init(&r->scratch, &r->g);
@@ -61,6 +63,7 @@ static inline void rig_release(struct rig *r)
     cache_free(r->g.cache);
     store_free(r->g.store);
     stats_free(r->g.stats);
+    pages_free(r->pages);
     free(r->text);
     json_decref(r->json);
 }

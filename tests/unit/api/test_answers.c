@@ -64,7 +64,10 @@ Test(answers, about_a_simulated_market_say_so_everywhere)
         rig_init(&r);
         rig_fill(&r, simulated ? "1" : "0");
         for (size_t i = 0; i < routes_n; i++) {
-            get(&r, routes[i].path);
+            if (route_is_page(&routes[i])) {
+                continue;
+            }
+            ask_for(&r, routes[i].method, routes[i].path);
             cr_expect_eq(json_is_true(json_object_get(r.json, "simulated")), simulated == 1, "%s",
                          routes[i].path);
             cr_expect_eq(has_line(&r, "X-Simulated: true"), simulated == 1, "%s", routes[i].path);
@@ -279,7 +282,10 @@ Test(answers, what_redis_holds_can_not_break_the_json)
         snap_unref(full);
         store_publish_take(r.g.store, 0, bad);
         for (size_t i = 0; i < routes_n; i++) {
-            get(&r, routes[i].path);
+            if (route_is_page(&routes[i])) {
+                continue;
+            }
+            ask_for(&r, routes[i].method, routes[i].path);
             cr_expect_not_null(r.json, "%s with %s: %s", routes[i].path, BAD[k], r.body);
         }
     }
