@@ -67,6 +67,7 @@ struct job {
     char error[160];      // no progress, and why
     char last_why[160];   // of the newest failure
     char wait_why[64];    // what JOB_WAIT waits for
+    unsigned ticks;       // seconds of this run
     char reload[96];      // why everything has to be read again; "" it has not
     struct timer *drain;
     void (*drained)(void *arg);

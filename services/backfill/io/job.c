@@ -18,6 +18,7 @@
 
 #define WAIT_MS 250
 #define FIELDS_MAX 64
+#define DAY_CHECK_TICKS 5
 
 static void load(struct job *j);
 
@@ -344,12 +345,36 @@ void job_kick(struct job *j)
     }
 }
 
+// What was the previous day when it began may be of no interest any more.
+static void on_newest(struct redis *r, const struct redisReply *reply, void *arg)
+{
+    struct job *j = arg;
+    int64_t ms, id;
+    (void)r;
+    if (j->state == JOB_RUNNING && read_entry(reply, &ms, &id) &&
+        day_start_ms(ms) > j->plan.day[PLAN_TODAY].start_ms) {
+        job_reload(j, "a new day");
+    }
+}
+
+static void look_at_day(struct job *j)
+{
+    char trades[KEY_MAX];
+    if (j->ticks++ % DAY_CHECK_TICKS == 0) {
+        instrument_key(&j->ins, "trades", trades);
+        if (redis_cmd(j->redis, on_newest, j, "XREVRANGE %s + - COUNT 1", trades) != 0) {
+            j->ticks = 0; // at the next second
+        }
+    }
+}
+
 void job_tick(struct job *j)
 {
     const struct config *c = j->app->cfg;
     if (j->state != JOB_RUNNING) {
         return;
     }
+    look_at_day(j);
     count(j);
     const int64_t idle = progress_idle_ms(&j->progress, loop_mono_ms(j->app->loop));
     if (idle < c->timeout_s * 1000) {
