@@ -6,6 +6,10 @@
 // measurement. The limit is one bare XADD -> blocked XREAD wake-up, measured in alternating rounds
 // with the same spacing (above the 50 ms in which updates are conflated, so each frame is alone).
 //
+// Likewise frame in -> entry in the stream, seen by a reader that blocks on the collector's stream
+// as the bare one does, and what the collector itself measures from sending an entry to Redis's
+// answer, beside the same round trip of a bare hiredis loop.
+//
 // bench_latency OUT.jsonl      binaries from $BC4_BIN (build/bin)
 
 #include <arpa/inet.h>
@@ -318,18 +322,19 @@ static int64_t percentile(int64_t *us, size_t n, size_t p)
 
 struct reader {
     redisContext *c;
+    const char *key;
     atomic_int_least64_t arrived; // monotonic us of the newest arrival
     atomic_size_t count;
     atomic_bool stop;
 };
 
-// Blocks in XREAD on the bare stream.
+// Blocks in XREAD on one stream.
 static void *read_bare(void *arg)
 {
     struct reader *r = arg;
     char last[64] = "$";
     while (!atomic_load(&r->stop)) {
-        redisReply *x = redisCommand(r->c, "XREAD BLOCK 1000 STREAMS bare %s", last);
+        redisReply *x = redisCommand(r->c, "XREAD BLOCK 1000 STREAMS %s %s", r->key, last);
         int64_t t = now_us(CLOCK_MONOTONIC);
         if (x == NULL) {
             return NULL;
@@ -345,9 +350,21 @@ static void *read_bare(void *arg)
     return NULL;
 }
 
-static void bare_round(struct sample_set *out, int64_t round[SAMPLES])
+// For a busy machine: the next sample waits until this one has come.
+static void await_reader(const struct reader *r, size_t before, const char *what)
 {
-    struct reader r = {.c = connect_redis()};
+    for (int i = 0; atomic_load(&r->count) == before; i++) {
+        if (i > 200) {
+            die(what);
+        }
+        usleep(10000);
+    }
+}
+
+// trip: how long the writer itself waited for the answer.
+static void bare_round(struct sample_set *out, struct sample_set *trip, int64_t round[SAMPLES])
+{
+    struct reader r = {.c = connect_redis(), .key = "bare"};
     redisContext *w = connect_redis();
     pthread_t t;
     if (pthread_create(&t, NULL, read_bare, &r) != 0) {
@@ -360,10 +377,9 @@ static void bare_round(struct sample_set *out, int64_t round[SAMPLES])
         freeReplyObject(redisCommand(
             w, "XADD bare * price 61000.10 qty 0.010 side buy id %" PRId64 " rx_us %" PRId64,
             (int64_t)i, sent));
+        trip->us[trip->n++] = now_us(CLOCK_MONOTONIC) - sent;
         usleep(SPACING_US);
-        if (atomic_load(&r.count) == before) {
-            die("the bare reader did not wake up");
-        }
+        await_reader(&r, before, "the bare reader did not wake up");
         round[i] = atomic_load(&r.arrived) - sent;
         out->us[out->n++] = round[i];
     }
@@ -372,6 +388,40 @@ static void bare_round(struct sample_set *out, int64_t round[SAMPLES])
     pthread_join(t, NULL);
     redisFree(r.c);
     redisFree(w);
+}
+
+// Frame in -> the entry at a reader that blocks on the collector's stream.
+static void stored_round(struct sample_set *out)
+{
+    struct reader r = {.c = connect_redis(), .key = KEY "trades"};
+    pthread_t t;
+    if (pthread_create(&t, NULL, read_bare, &r) != 0) {
+        die("thread");
+    }
+    usleep(SPACING_US);
+    for (size_t i = 0; i < SAMPLES / 2; i++) {
+        size_t before = atomic_load(&r.count);
+        int64_t sent = send_trade();
+        usleep(SPACING_US);
+        await_reader(&r, before, "the collector did not store a trade");
+        out->us[out->n++] = atomic_load(&r.arrived) - sent;
+    }
+    atomic_store(&r.stop, true);
+    send_trade();
+    pthread_join(t, NULL);
+    redisFree(r.c);
+}
+
+// The collector's own figure, from its health hash.
+static int64_t told(redisContext *q, const char *field)
+{
+    redisReply *r = redisCommand(q, "HGET bc4:health:collector:binance binance:BTCUSDT.%s", field);
+    if (r == NULL || r->type != REDIS_REPLY_STRING) {
+        die("the collector tells nothing of acknowledgements");
+    }
+    int64_t us = strtoll(r->str, NULL, 10);
+    freeReplyObject(r);
+    return us;
 }
 
 // Waits for the notice behind which the hash holds the trade `id`.
@@ -450,6 +500,9 @@ int main(int argc, char **argv)
     snprintf(url, sizeof url, "unix://%s", sock_path);
     setenv("REDIS_URL", url, 1);
     setenv("SYMBOLS", "binance:BTCUSDT", 1);
+    setenv("DEPTH_ENABLED", "false", 1); // trades alone: one connection
+    setenv("MARK_ENABLED", "false", 1);
+    setenv("LIQUIDATIONS_ENABLED", "false", 1);
     setenv("COLLECTOR_HTTP_PORT", "0", 1);
     setenv("CONTEXT_HTTP_PORT", "0", 1);
     snprintf(url, sizeof url, "ws://127.0.0.1:%d", port);
@@ -477,9 +530,10 @@ int main(int argc, char **argv)
     await_state(sub, q, next_id - 1);
 
     static int64_t bare[ROUNDS][SAMPLES], chain[ROUNDS][SAMPLES];
-    static struct sample_set all_bare, all_chain;
+    static struct sample_set all_bare, all_chain, all_stored, all_trip;
     for (size_t r = 0; r < ROUNDS; r++) {
-        bare_round(&all_bare, bare[r]);
+        bare_round(&all_bare, &all_trip, bare[r]);
+        stored_round(&all_stored);
         chain_round(&all_chain, chain[r], sub, q);
     }
     FILE *f = fopen(argv[1], "a");
@@ -491,6 +545,14 @@ int main(int argc, char **argv)
     append_row(f, "wake-up: frame in to hash written, p99",
                percentile(all_chain.us, all_chain.n, 99), percentile(all_bare.us, all_bare.n, 99),
                "<= 3", 3.0);
+    append_row(f, "frame in to stored and read, p50", percentile(all_stored.us, all_stored.n, 50),
+               percentile(all_bare.us, all_bare.n, 50), "<= 2", 2.0);
+    append_row(f, "frame in to stored and read, p99", percentile(all_stored.us, all_stored.n, 99),
+               percentile(all_bare.us, all_bare.n, 99), "<= 3", 3.0);
+    append_row(f, "XADD to acknowledged, in the collector, p50", told(q, "ack_us_p50"),
+               percentile(all_trip.us, all_trip.n, 50), "<= 2", 2.0);
+    append_row(f, "XADD to acknowledged, in the collector, p99", told(q, "ack_us_p99"),
+               percentile(all_trip.us, all_trip.n, 99), "<= 3", 3.0);
     fclose(f);
     redisFree(q);
     redisFree(sub);
