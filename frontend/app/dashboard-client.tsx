@@ -81,20 +81,26 @@ function Board(p: { feed: Feed; initial: InitialData }): React.ReactElement {
       <Banners />
       <TopBar decimals={units.price} symbol={symbol} onSymbol={setChosen} theme={theme} onTheme={onTheme} />
       <main id="board" className="board">
-        <PriceChart theme={theme} />
-        <CoveragePanel />
-        <MetricsPanel units={units} />
-        <LevelsPanel units={units} />
-        <SessionPanel />
-        <TrustPanel />
-        <BookPanel units={units} />
-        <TapePanel units={units} />
-        <FootprintPanel units={units} />
-        <TopBinsPanel units={units} />
-        <LiquidationsPanel units={units} />
-        <MarkPanel units={units} />
-        <FeedsPanel />
-        <EventsPanel units={units} />
+        <div className="column">
+          <PriceChart theme={theme} />
+          <CoveragePanel />
+          <FootprintPanel units={units} />
+          <EventsPanel units={units} />
+        </div>
+        <div className="column">
+          <MetricsPanel units={units} />
+          <LevelsPanel units={units} />
+          <FeedsPanel />
+          <MarkPanel units={units} />
+          <TapePanel units={units} />
+        </div>
+        <div className="column">
+          <SessionPanel />
+          <TrustPanel />
+          <BookPanel units={units} />
+          <TopBinsPanel units={units} />
+          <LiquidationsPanel units={units} />
+        </div>
       </main>
     </>
   );

@@ -7,6 +7,7 @@ import type {
   Events,
   FlowMetrics,
   Liquidations,
+  MarketEvent,
   ProfileRow,
   SliceName,
   Slices,
@@ -140,6 +141,23 @@ export function mergeTape<T extends { id: string | number; ts_ms: number }>(
   return out;
 }
 
+// Newest told first: an event about an old candle is news all the same.
+export function mergeEvents(held: readonly MarketEvent[], fresh: readonly MarketEvent[]): MarketEvent[] {
+  const byId = new Map<string, MarketEvent>();
+  for (const e of [...held, ...fresh]) {
+    byId.set(e.id, e);
+  }
+  const place = (id: string): [number, number] => {
+    const [ms = "0", n = "0"] = id.split("-");
+    return [Number(ms), Number(n)];
+  };
+  return [...byId.values()]
+    .map((e) => ({ e, at: place(e.id) }))
+    .sort((a, b) => b.at[0] - a.at[0] || b.at[1] - a.at[1])
+    .slice(0, KEEP.events)
+    .map((x) => x.e);
+}
+
 type Held = <K extends SliceName>(name: K) => Slices[K] | null;
 export type Change = { [K in SliceName]: { slice: K; data: Slices[K] } }[SliceName];
 
@@ -213,7 +231,7 @@ export function reduce(m: PushMessage, held: Held): Change[] {
       return [
         {
           slice: "events",
-          data: { ...fresh, events: mergeTape(before, list(fresh.events), KEEP.events) },
+          data: { ...fresh, events: mergeEvents(before, list(fresh.events)) },
         },
       ];
     }

@@ -90,6 +90,7 @@ interface Chart {
   profile: ProfileLayer;
   lines: Map<string, IPriceLine>;
   shown: Candle[]; // what the series hold
+  line: number[]; // and the delta's
   fitted: boolean;
 }
 
@@ -123,7 +124,6 @@ export function PriceChart({ theme }: { theme: string }): React.ReactElement {
   const context = useSlice("context");
   const profile = useSlice("profile");
   const symbols = useSlice("symbols");
-  const price = useSlice("price");
   const box = useRef<HTMLDivElement>(null);
   const ref = useRef<Chart | null>(null);
   const palette = useRef<Palette | null>(null);
@@ -186,6 +186,7 @@ export function PriceChart({ theme }: { theme: string }): React.ReactElement {
       profile: rows,
       lines: new Map(),
       shown: [],
+      line: [],
       fitted: false,
     };
     return () => {
@@ -231,8 +232,26 @@ export function PriceChart({ theme }: { theme: string }): React.ReactElement {
     } else {
       c.candles.setData(list.map(bar));
     }
-    c.delta.setData(bars);
-    c.cvd.setData(points.map((d) => ({ time: Math.floor(d.start / 1000) as UTCTimestamp, value: d.cvd })));
+    const line = points.map((d) => ({ time: Math.floor(d.start / 1000) as UTCTimestamp, value: d.cvd }));
+    // The anchor moves with every trade, as does the newest point: only when an older point moved
+    // too (trades came from elsewhere) are all points told anew.
+    const old = Math.max(0, from - 1);
+    const isMoved = Math.abs((line[old]?.value ?? 0) - (c.line[old] ?? Number.NaN)) > 1e-6;
+    if (isTail) {
+      for (const item of bars.slice(from)) {
+        c.delta.update(item);
+      }
+    } else {
+      c.delta.setData(bars);
+    }
+    if (isTail && isMoved === false) {
+      for (const item of line.slice(from)) {
+        c.cvd.update(item);
+      }
+    } else {
+      c.cvd.setData(line);
+    }
+    c.line = line.map((d) => d.value);
     c.shown = list;
     if (!c.fitted) {
       c.fitted = true;
@@ -339,9 +358,14 @@ export function PriceChart({ theme }: { theme: string }): React.ReactElement {
           "No candle yet."
         ) : (
           <>
-            O {num(last.open, decimals)} H {num(last.high, decimals)} L {num(last.low, decimals)} C{" "}
-            {num(price.data?.price ?? last.close, decimals)} · vol {num(last.volume, 2)} ·{" "}
-            <span className={(last.delta ?? 0) >= 0 ? "buy" : "sell"}>Δ {signed(last.delta, 2)}</span>
+            O <span data-value="candle-open">{num(last.open, decimals)}</span> H{" "}
+            <span data-value="candle-high">{num(last.high, decimals)}</span> L{" "}
+            <span data-value="candle-low">{num(last.low, decimals)}</span> C{" "}
+            <span data-value="candle-close">{num(last.close, decimals)}</span> · vol{" "}
+            <span data-value="candle-volume">{num(last.volume, 2)}</span> ·{" "}
+            <span className={(last.delta ?? 0) >= 0 ? "buy" : "sell"}>
+              Δ <span data-value="candle-delta">{signed(last.delta, 2)}</span>
+            </span>
             {last.coverage !== null && last.coverage < 1 ? " · trades missing" : ""}
           </>
         )}

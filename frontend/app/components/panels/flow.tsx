@@ -24,7 +24,7 @@ export function BookPanel({ units }: { units: Units }): React.ReactElement {
   const bids = (b?.bids ?? []).slice(0, depth);
   const most = Math.max(1e-12, ...[...asks, ...bids].map((l) => l[1]));
   const line = (side: "buy" | "sell", l: [number, number]): React.ReactElement => (
-    <tr key={`${side}${l[0]}`}>
+    <tr key={`${side}${l[0]}`} data-value={side === "buy" ? "bid" : "ask"}>
       <td className={side}>{num(l[0], units.price)}</td>
       <td className="bar-cell">
         <span className={`bar ${side}`} style={{ width: `${(l[1] / most) * 100}%` }} />
@@ -51,8 +51,12 @@ export function BookPanel({ units }: { units: Units }): React.ReactElement {
         <tbody>{asks.map((l) => line("sell", l))}</tbody>
         <tbody>
           <tr className="spread">
-            <td>Spread {num(b?.spread, units.price)}</td>
-            <td>Imbalance {percent(b?.imbalance, 0)}</td>
+            <td>
+              Spread <span data-value="spread">{num(b?.spread, units.price)}</span>
+            </td>
+            <td>
+              Imbalance <span data-value="book-imbalance">{percent(b?.imbalance, 0)}</span>
+            </td>
           </tr>
         </tbody>
         <tbody>{bids.map((l) => line("buy", l))}</tbody>
@@ -86,9 +90,9 @@ export function TopBinsPanel({ units }: { units: Units }): React.ReactElement {
         </thead>
         <tbody>
           {rows.map((r) => (
-            <tr key={r.rank}>
+            <tr key={r.rank} data-value="bin">
               <td>{r.rank}</td>
-              <td data-value={`bin-${r.rank}`}>{num(r.price, units.price)}</td>
+              <td>{num(r.price, units.price)}</td>
               <td className="buy">{num(r.buy_vol, 2)}</td>
               <td className="sell">{num(r.sell_vol, 2)}</td>
               <td className="bar-cell">
@@ -108,7 +112,7 @@ function CandleCells(p: { candle: Candle; height: number; units: Units }): React
   const rows = useMemo(() => footprintRows(candle.footprint ?? [], height, 3, 0), [candle, height]);
   const most = Math.max(1e-12, ...rows.map((r) => r.buy + r.sell));
   return (
-    <table className="cells">
+    <table className="cells" data-value="candle-cells">
       <caption>
         {clock(candleStart(candle)).slice(0, 5)}
         <span className={(candle.delta ?? 0) >= 0 ? "buy" : "sell"}> {signed(candle.delta, 1)}</span>
@@ -194,7 +198,7 @@ export function TapePanel({ units }: { units: Units }): React.ReactElement {
   const rows = (trades.data?.trades ?? []).filter((t) => t.qty >= least).slice(0, 60);
   const tools = (
     <label className="field">
-      Min. size
+      Min.
       <select
         value={minimum}
         onChange={(e) => {
@@ -229,7 +233,7 @@ export function TapePanel({ units }: { units: Units }): React.ReactElement {
           </thead>
           <tbody>
             {rows.map((t) => (
-              <tr key={t.id} className={t.side}>
+              <tr key={t.id} className={t.side} data-value="trade">
                 <td>{clock(t.ts_ms)}</td>
                 <td className={t.side}>{num(t.price, units.price)}</td>
                 <td>{num(t.qty, units.qty)}</td>
@@ -256,7 +260,7 @@ export function LiquidationsPanel({ units }: { units: Units }): React.ReactEleme
   const rows = (tape.data?.liquidations ?? []).slice(0, 20);
   const groups = [...(clusters.data?.clusters ?? [])]
     .sort((a, b) => (b.total_liquidations ?? 0) - (a.total_liquidations ?? 0))
-    .slice(0, 6);
+    .slice(0, 5);
   const slice = tape.data === null && clusters.data !== null ? clusters : tape;
   return (
     <Panel
@@ -286,7 +290,7 @@ export function LiquidationsPanel({ units }: { units: Units }): React.ReactEleme
           </thead>
           <tbody>
             {groups.map((g) => (
-              <tr key={g.price_level}>
+              <tr key={g.price_level} data-value="cluster">
                 <td>{num(g.price_level, units.price)}</td>
                 <td className="sell">{compact(g.sell_liquidations)}</td>
                 <td className="buy">{compact(g.buy_liquidations)}</td>
@@ -296,7 +300,7 @@ export function LiquidationsPanel({ units }: { units: Units }): React.ReactEleme
         </table>
       )}
       {rows.length === 0 ? null : (
-        <div className="scroll short" tabIndex={0} role="group" aria-label="Liquidations, newest first">
+        <div className="scroll" tabIndex={0} role="group" aria-label="Liquidations, newest first">
           <table className="grid-table">
             <thead>
               <tr>
@@ -308,7 +312,7 @@ export function LiquidationsPanel({ units }: { units: Units }): React.ReactEleme
             </thead>
             <tbody>
               {rows.map((l) => (
-                <tr key={l.id}>
+                <tr key={l.id} data-value="liquidation">
                   <td>{clock(l.ts_ms)}</td>
                   <td className={l.liquidated === "long" ? "sell" : "buy"}>{l.liquidated}</td>
                   <td title={l.price_kind}>{num(l.price, units.price)}</td>
@@ -357,7 +361,7 @@ export function EventsPanel({ units }: { units: Units }): React.ReactElement {
     >
       <ul className="events scroll" tabIndex={0} aria-label="Events, newest first">
         {rows.map((e) => (
-          <li key={e.id}>
+          <li key={e.id} data-value="event">
             <time dateTime={e.ts}>{clock(e.ts_ms)}</time>
             <strong>{e.type.replaceAll("_", " ")}</strong>
             <span>{describe(e.type, e.data, units.price) || NONE}</span>

@@ -87,7 +87,7 @@ export function TrustPanel(): React.ReactElement {
           tone={ready.data?.status === "ok" ? "good" : "warn"}
         />
         <Row label="Backfill" value={b?.status ?? NONE} name="backfill" />
-        <Row label="Trades loaded" value={num(b?.trades_loaded, 0)} />
+        <Row label="Trades loaded" value={num(b?.trades_loaded, 0)} name="backfill-loaded" />
         <Row
           label="Time left"
           value={b?.running === true ? duration(b.progress.estimated_seconds_remaining) : NONE}
@@ -126,7 +126,8 @@ function Stream(p: { name: string; s: StreamHealth | undefined; now: number }): 
       <span title="Time of the newest event at the venue">{last === null ? NONE : `${clock(last)} UTC`}</span>
       <span>{last === null || p.now === 0 ? NONE : `${age(p.now - last)} ago`}</span>
       <span>
-        {num(s?.events_received, 0)} events, {num(s?.reconnect_attempts, 0)} reconnects
+        <span data-value={`events-${p.name}`}>{num(s?.events_received, 0)}</span> events,{" "}
+        {num(s?.reconnect_attempts, 0)} reconnects
         {s?.gaps !== undefined ? `, ${num(s.gaps, 0)} gaps` : ""}
       </span>
     </li>
@@ -169,6 +170,7 @@ export function CoveragePanel(): React.ReactElement {
           <span
             key={`${p.state}${p.from_ms}`}
             className={`span ${p.state}`}
+            data-state={p.state}
             style={{ left: `${p.left * 100}%`, width: `max(${p.width * 100}%, 2px)` }}
             title={`${p.state} ${clock(p.from_ms)} – ${clock(p.to_ms)} UTC`}
           />
