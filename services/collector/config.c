@@ -195,6 +195,10 @@ static const struct opt rows[] = {
      .unit = "ms",
      .text = "Where no id proves continuity: longest time that trades of a new link wait for the "
              "proof; then a gap is declared."},
+    {"BYBIT_AUDIT_SEC", NULL, OPT_INT, F(bybit_audit_s), .min = 0, .max = 3600, .def = "60",
+     .unit = "s",
+     .text = "Longest pause between comparisons of Bybit's newest trades with what is held; 0 = "
+             "none."},
     {"BYBIT_API_KEY", NULL, OPT_STR, F(bybit_key), .def = "", .secret = true,
      .text = "Accepted; market data needs none."},
     {"BYBIT_API_SECRET", NULL, OPT_STR, F(bybit_secret), .def = "", .secret = true,

@@ -8,6 +8,8 @@
 #define CHUNK_ROWS 500    // rows of one entry,
 #define CHUNK_BYTES 49152 // and bytes of its data, where its milliseconds allow
 #define DATA_MAX ((size_t)1 << 20)
+#define AUDIT_LATE_MS 1000 // younger rows may still come by the link, in another order
+#define AUDIT_MIN_MS 1000
 
 void overlap_init(struct overlap *v, const struct overlap_opts *o)
 {
@@ -120,14 +122,17 @@ void overlap_ask(struct overlap *v)
     v->due_ms = -1;
 }
 
-// Asks again while anything is open.
-static void plan(struct overlap *v, int64_t mono_ms)
+// Asks again while anything is open, else when the next audit is due.
+static void plan(struct overlap *v, int64_t audit_ms, int64_t mono_ms)
 {
     if (v->holding || v->n > 0) {
         due(v, mono_ms + v->pause_ms);
         v->pause_ms = v->pause_ms * 2 < v->o.retry_max_ms ? v->pause_ms * 2 : v->o.retry_max_ms;
-    } else {
-        v->pause_ms = v->o.retry_min_ms;
+        return;
+    }
+    v->pause_ms = v->o.retry_min_ms;
+    if (audit_ms > 0) {
+        due(v, mono_ms + audit_ms);
     }
 }
 
@@ -154,7 +159,7 @@ void overlap_failed(struct overlap *v, bool counts, const char *why, overlap_emi
     if (counts) {
         count_try(v, why, emit, arg);
     }
-    plan(v, mono_ms);
+    plan(v, v->o.audit_ms, mono_ms);
 }
 
 // ---- a page ------------------------------------------------------------------------------------
@@ -164,7 +169,8 @@ struct proof {
     int64_t page_lo;   // complete from, whatever is known of what is held
     int64_t edge_ms;   // time of the oldest row
     bool edge_held;    // and that row was held before the link
-    bool joined;       // the page shows a trade of this link
+    bool joined;       // the page shows a trade of this link,
+    int64_t joint_ms;  // of that time
     size_t older_than; // rows behind this one that are not held were missed
 };
 
@@ -206,6 +212,7 @@ static struct proof prove(const struct overlap *v, const struct overlap_state *s
     for (size_t i = 0; i < n && !p.joined; i++) {
         if (uidwin_has(s->names, row[i].uid, &origin) && origin == s->link) {
             p.joined = true;
+            p.joint_ms = row[i].ts_ms;
             p.older_than = i;
         }
     }
@@ -263,10 +270,10 @@ static void forget(const struct overlap_state *s, const struct overlap_row *row,
 }
 
 // Writes the rows that were missed, oldest first, and the claim. False: no room; what was written
-// stays written.
+// stays written. *written grows by their number.
 static bool write_missed(const struct overlap_state *s, const struct proof *p,
                          const struct overlap_row *row, size_t n, const char *reason,
-                         overlap_emit emit, void *arg)
+                         uint64_t *written, overlap_emit emit, void *arg)
 {
     struct buf data;
     int64_t from_ms = p->lo, last_ms = 0, count = 0;
@@ -286,6 +293,7 @@ static bool write_missed(const struct overlap_state *s, const struct proof *p,
                 forget(s, row, i + 1, chunk);
                 break;
             }
+            *written += (uint64_t)count;
             from_ms = max_ms(from_ms, to_ms);
             count = 0;
         }
@@ -301,6 +309,7 @@ static bool write_missed(const struct overlap_state *s, const struct proof *p,
             forget(s, row, p->older_than, chunk);
         }
     }
+    *written += ok ? (uint64_t)count : 0;
     buf_release(&data);
     return ok;
 }
@@ -349,6 +358,44 @@ static void shrink_holes(struct overlap *v, const struct proof *p, overlap_emit 
     v->n = kept;
 }
 
+// Half of what a full page spans: one that is late still reaches back to the one before.
+static int64_t audit_pause_ms(const struct overlap *v, const struct overlap_row *row, size_t n,
+                              bool cut)
+{
+    const int64_t span_ms = row[0].ts_ms - row[n - 1].ts_ms;
+    if (!cut || span_ms / 2 > v->o.audit_ms) {
+        return v->o.audit_ms;
+    }
+    return min_ms(v->o.audit_ms, max_ms(span_ms / 2, AUDIT_MIN_MS));
+}
+
+static void note_audited(struct overlap *v, const struct proof *p)
+{
+    if (p->joined) {
+        v->audits_short += v->audited_ms > 0 && p->page_lo > v->audited_ms ? 1 : 0;
+        v->audited_ms = max_ms(v->audited_ms, p->joint_ms - AUDIT_LATE_MS);
+    }
+}
+
+// A page without a suspicion.
+static const char *audit(struct overlap *v, const struct overlap_state *s,
+                         const struct overlap_row *row, size_t n, struct proof *p,
+                         overlap_emit emit, void *arg)
+{
+    v->audits++;
+    if (!p->joined) {
+        return NULL; // a link that begins is another matter
+    }
+    while (p->older_than < n && row[p->older_than].ts_ms >= p->joint_ms - AUDIT_LATE_MS) {
+        p->older_than++;
+    }
+    while (n > p->older_than && row[n - 1].ts_ms < s->oldest_ms) {
+        n--; // before the first trade held: never promised
+    }
+    p->lo = p->hi = INT64_MIN; // rows alone, no claim
+    return write_missed(s, p, row, n, "audit", &v->found, emit, arg) ? NULL : "no room";
+}
+
 const char *overlap_page(struct overlap *v, const struct overlap_state *s,
                          const struct overlap_row *row, size_t n, bool cut, overlap_emit emit,
                          void *arg)
@@ -361,13 +408,21 @@ const char *overlap_page(struct overlap *v, const struct overlap_state *s,
         return why;
     }
     v->pages++;
-    const struct proof p = prove(v, s, row, n, cut);
+    struct proof p = prove(v, s, row, n, cut);
+    const int64_t next_ms = audit_pause_ms(v, row, n, cut);
+    note_audited(v, &p);
+    if (!v->holding && v->n == 0) {
+        why = audit(v, s, row, n, &p, emit, arg);
+        plan(v, next_ms, s->mono_ms);
+        return why;
+    }
+    uint64_t written = 0;
     const char *reason = v->holding ? v->rejoin.reason : v->n > 0 ? v->hole[0].reason : "";
     const bool ends = v->holding && p.joined;
     if (ends && !is_continuous(v, &p)) {
         end_rejoin(v, &p, emit, arg);
     }
-    if (!write_missed(s, &p, row, n, reason, emit, arg)) {
+    if (!write_missed(s, &p, row, n, reason, &written, emit, arg)) {
         overlap_failed(v, false, "", emit, arg, s->mono_ms);
         return "no room";
     }
@@ -376,6 +431,6 @@ const char *overlap_page(struct overlap *v, const struct overlap_state *s,
     }
     shrink_holes(v, &p, emit, arg);
     // What is left lies above the page: it waits for the next trade, not for the venue.
-    plan(v, s->mono_ms);
+    plan(v, next_ms, s->mono_ms);
     return NULL;
 }

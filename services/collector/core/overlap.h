@@ -26,6 +26,11 @@
 // is there, `hold_ms` at most: so a process that is killed meanwhile leaves no undeclared hole, and
 // a proven one leaves no gap. When it takes longer the gap is declared and the page is asked for
 // all the same: its claim then takes the gap away.
+//
+// Audit. A frame that the venue withholds from a healthy link leaves no trace in it, so every
+// `audit_ms` (sooner when a full page spans less) a page is compared with what is held, without any
+// suspicion. What it shows below a trade J of this link, a second older at least, and nobody holds
+// was never sent: it is written, without a claim, and counted. Nothing is held back meanwhile.
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -43,7 +48,8 @@ struct overlap_opts {
     int64_t ask_ms;       // pause before the first page: the venue's REST runs behind its feed
     int64_t retry_min_ms; // pause after a page that proved nothing; doubles
     int64_t retry_max_ms;
-    int max_tries; // pages that failed or proved nothing before a hole is lost
+    int64_t audit_ms; // longest pause between pages without a suspicion; 0 = never
+    int max_tries;    // pages that failed or proved nothing before a hole is lost
 };
 
 // One row of recent-trade. Slices point into the body's tree.
@@ -71,8 +77,11 @@ struct overlap {
     int64_t due_ms; // monotonic: of the next page, -1 = none
     int64_t pause_ms;
     bool asking;
+    int64_t audited_ms; // newest page compared up to here, 0 = none yet
     // counters
     uint64_t pages, wrong, proven, declared, lost, repaired;
+    uint64_t audits, found; // trades that an audit found missing
+    uint64_t audits_short;  // a page did not reach back to the one before
 };
 
 // What is to be written. False: no room now.
@@ -83,6 +92,7 @@ struct overlap_state {
     struct uidwin *names;
     uint32_t link;       // origin of what this link brought
     int64_t newest_ms;   // newest trade held
+    int64_t oldest_ms;   // oldest trade held
     int64_t unstored_ms; // oldest trade held that is not on Redis yet; INT64_MAX = none
     int64_t mono_ms;
 };

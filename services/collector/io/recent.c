@@ -38,6 +38,7 @@ void recents_lane_init(struct lane *l)
                                    .ask_ms = ASK_MS,
                                    .retry_min_ms = RETRY_MIN_MS,
                                    .retry_max_ms = RETRY_MAX_MS,
+                                   .audit_ms = c->bybit_audit_s * 1000,
                                    .max_tries = (int)c->repair_tries};
     overlap_init(&l->overlap, &o);
 }
@@ -142,6 +143,7 @@ static void read_page(struct recents *p, const struct http_reply *r, struct err 
                                     .names = &l->feed.names,
                                     .link = l->feed.link,
                                     .newest_ms = l->feed.newest_ms,
+                                    .oldest_ms = l->feed.oldest_ms,
                                     .unstored_ms = outbox_unstored_ms(&l->outbox),
                                     .mono_ms = now};
     size_t n;
@@ -151,7 +153,12 @@ static void read_page(struct recents *p, const struct http_reply *r, struct err 
         overlap_failed(&l->overlap, true, "no recent-trade", emit, l, now);
         return;
     }
+    const uint64_t found = l->overlap.found;
     const char *why = overlap_page(&l->overlap, &s, p->row, n, n >= OVERLAP_LIMIT, emit, l);
+    if (l->overlap.found > found) {
+        log_ev(LOG_WARN, "audit_found", F_STR("sym", l->feed.ins.name),
+               F_UINT("trades", l->overlap.found - found));
+    }
     if (why != NULL) {
         err_set(e, ERR_STATE, "%s", why);
     }

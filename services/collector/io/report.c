@@ -93,6 +93,8 @@ static void lane_health(const struct app *a, const struct lane *l, struct jw *w)
     put_int(w, l, "ids_pending", (int64_t)repair_ids_pending(&l->repair));
     put_int(w, l, "ids_repaired", (int64_t)l->repair.ids_repaired);
     put_int(w, l, "ids_lost", (int64_t)l->repair.ids_lost);
+    put_int(w, l, "audits", (int64_t)l->overlap.audits);
+    put_int(w, l, "audit_found", (int64_t)l->overlap.found);
     put_int(w, l, "queue_size", (int64_t)l->outbox.fresh);
     put_int(w, l, "mark_last_rx_ms", shown_rx_ms(a, &l->stream[STREAM_MARK]));
     put_bool(w, l, "mark_silent", l->stream[STREAM_MARK].silence.silent);
@@ -130,6 +132,7 @@ void report_health(void *arg, struct jw *w)
     jw_kint(w, "links_open", (int64_t)links.open);
     jw_kint(w, "reconnects", (int64_t)links.reconnects);
     jw_kint(w, "rotations", (int64_t)links.rotations);
+    jw_kint(w, "subscribe_denied", (int64_t)a->denied);
     if (a->budget != NULL) {
         struct budget_stats b;
         budget_stats(a->budget, &b);

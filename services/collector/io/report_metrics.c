@@ -93,6 +93,18 @@ static int64_t v_running(const struct lane *l)
 {
     return l->state == LANE_RUNS ? 1 : 0;
 }
+static int64_t v_audits(const struct lane *l)
+{
+    return (int64_t)l->overlap.audits;
+}
+static int64_t v_audit_found(const struct lane *l)
+{
+    return (int64_t)l->overlap.found;
+}
+static int64_t v_audits_short(const struct lane *l)
+{
+    return (int64_t)l->overlap.audits_short;
+}
 static int64_t v_last_ts(const struct lane *l)
 {
     return l->feed.last_ts_ms;
@@ -125,6 +137,11 @@ static const struct series {
      v_failed},
     {"bc4_collector_repair_forgotten_total", "counter", "Holes there was no room to remember.",
      v_forgotten},
+    {"bc4_collector_audits_total", "counter", "Pages compared with what is held.", v_audits},
+    {"bc4_collector_audit_found_total", "counter", "Trades the venue never sent, found by them.",
+     v_audit_found},
+    {"bc4_collector_audits_short_total", "counter", "Pages that did not reach the one before.",
+     v_audits_short},
     {"bc4_collector_lane_running", "gauge", "0 when the instrument is stopped.", v_running},
     {"bc4_collector_last_trade_timestamp_ms", "gauge", "Exchange time of the newest trade.",
      v_last_ts},
@@ -243,6 +260,8 @@ static void link_metrics(const struct app *a, struct buf *out)
         {"bc4_collector_connects_total", "counter", "Connection attempts.", (int64_t)n.connects},
         {"bc4_collector_reconnects_total", "counter", "Reconnects to the venue.",
          (int64_t)n.reconnects},
+        {"bc4_collector_subscribe_denied_total", "counter", "Subscriptions the venue refused.",
+         (int64_t)a->denied},
         {"bc4_collector_rotations_total", "counter", "Hand-overs to a new connection.",
          (int64_t)n.rotations},
         {"bc4_collector_rotations_forced_total", "counter", "Those that were not proven whole.",

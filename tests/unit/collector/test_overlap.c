@@ -318,6 +318,100 @@ Test(overlap, rows_that_found_no_room_are_not_held)
     expect(0, HISTORY_TRADES, 100, 200, 1);
 }
 
+// Held: 1 and 2 from before, 10 and 12 by the link. The page of the first trade is through.
+static void audited(void)
+{
+    reconnect(1000, 2000);
+    g.v.o.audit_ms = 60000;
+    g.s.oldest_ms = 999;
+    cr_assert_null(PAGE(false, {1, 999}, {2, 1000}, {5, 2000}));
+    cr_assert_not(g.v.holding);
+    cr_assert_eq(overlap_due_ms(&g.v), g.s.mono_ms + 60000);
+    g.t.n = 0;
+    g.s.unstored_ms = INT64_MAX;
+    g.s.mono_ms = 61000;
+    hold(10, 5000, UIDWIN_FIRST_LINK);
+    hold(12, 9000, UIDWIN_FIRST_LINK);
+}
+
+Test(overlap_audit, a_trade_the_link_never_brought_is_written_without_a_claim)
+{
+    audited();
+    cr_expect_null(
+        PAGE(false, {0, 500}, {1, 999}, {2, 1000}, {5, 2000}, {10, 5000}, {11, 6000}, {12, 9000}));
+    cr_assert_eq(g.t.n, 1, "0 lies before the first trade held");
+    expect(0, HISTORY_TRADES, 6000, 6000, 1);
+    cr_expect_str_eq(g.t.h[0].reason, "audit");
+    cr_expect_eq(g.v.found, 1);
+    cr_expect_not(g.v.holding);
+    cr_expect_eq(overlap_due_ms(&g.v), 121000);
+    cr_expect_null(PAGE(false, {2, 1000}, {5, 2000}, {10, 5000}, {11, 6000}, {12, 9000}));
+    cr_expect_eq(g.v.found, 1, "it is held now");
+    cr_expect_eq(g.t.n, 1);
+}
+
+Test(overlap_audit, when_nothing_is_missing_nothing_is_written)
+{
+    audited();
+    cr_expect_null(PAGE(false, {2, 1000}, {5, 2000}, {10, 5000}, {12, 9000}));
+    cr_expect_eq(g.t.n, 0);
+    cr_expect_eq(g.v.audits, 1);
+}
+
+Test(overlap_audit, what_may_still_come_by_the_link_is_left_to_the_next_page)
+{
+    audited();
+    cr_expect_null(PAGE(false, {2, 1000}, {10, 5000}, {11, 8001}, {12, 9000}, {13, 9500}));
+    cr_expect_eq(g.t.n, 0);
+    hold(14, 10000, UIDWIN_FIRST_LINK);
+    cr_expect_null(PAGE(false, {10, 5000}, {11, 8001}, {12, 9000}, {13, 9500}, {14, 10000}));
+    cr_expect_eq(g.v.found, 1);
+    expect(0, HISTORY_TRADES, 8001, 8001, 1);
+}
+
+Test(overlap_audit, a_page_without_a_trade_of_this_link_says_nothing)
+{
+    audited();
+    g.s.link++;
+    cr_expect_null(PAGE(false, {2, 1000}, {10, 5000}, {11, 6000}, {12, 9000}));
+    cr_expect_eq(g.t.n, 0);
+    cr_expect_eq(overlap_due_ms(&g.v), 121000);
+}
+
+Test(overlap_audit, a_busy_market_is_looked_at_more_often_and_short_pages_are_counted)
+{
+    audited();
+    cr_expect_null(PAGE(true, {10, 5000}, {12, 9000}));
+    cr_expect_eq(overlap_due_ms(&g.v), 63000, "half of the four seconds it spans");
+    cr_expect_eq(g.v.audits_short, 1, "it begins behind what was compared last");
+    hold(14, 9100, UIDWIN_FIRST_LINK);
+    g.s.mono_ms = 63000;
+    overlap_ask(&g.v);
+    cr_expect_null(PAGE(true, {10, 5000}, {12, 9000}, {14, 9100}));
+    cr_expect_eq(g.v.audits_short, 1);
+}
+
+Test(overlap_audit, rows_that_found_no_room_are_found_again)
+{
+    audited();
+    g.t.refuse_from = 0;
+    cr_expect_not_null(PAGE(false, {2, 1000}, {10, 5000}, {11, 6000}, {12, 9000}));
+    cr_expect_eq(g.v.found, 0);
+    g.t.refuse_from = SIZE_MAX;
+    cr_expect_null(PAGE(false, {2, 1000}, {10, 5000}, {11, 6000}, {12, 9000}));
+    cr_expect_eq(g.v.found, 1);
+}
+
+Test(overlap_audit, a_failed_page_is_asked_for_again_and_a_new_link_comes_first)
+{
+    audited();
+    overlap_ask(&g.v);
+    overlap_failed(&g.v, true, "status 500", emit, &g, 61000);
+    cr_expect_eq(overlap_due_ms(&g.v), 121000);
+    overlap_begin(&g.v, 9000, 9500, "reconnect", 70000);
+    cr_expect_eq(overlap_due_ms(&g.v), 70100);
+}
+
 Test(overlap, a_second_cut_before_the_proof_widens_the_hole)
 {
     reconnect(100, 200);
