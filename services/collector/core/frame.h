@@ -11,7 +11,7 @@
 #include "common/base/str.h"
 
 #define FRAME_LEVELS_MAX 16384 // of one message, both sides together
-#define FRAME_ROWS_MAX 1024   // trades of one message on the hot path
+#define FRAME_ROWS_MAX 1024    // trades of one message on the hot path
 
 enum frame_kind {
     FRAME_MALFORMED, // not JSON, or an event we know with fields missing or of another type
