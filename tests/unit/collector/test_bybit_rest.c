@@ -85,6 +85,8 @@ static int recent(const char *body, size_t max, size_t *n)
     if (rc == 0 && *n > 0) {
         cr_expect(slice_eq(row[0].price, "109378.90"));
         cr_expect(slice_eq(row[0].qty, "0.020"));
+    }
+    if (rc == 0) {
         bybit_recent_release(tree);
     }
     return rc;

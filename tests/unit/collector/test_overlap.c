@@ -50,6 +50,7 @@ static struct trade_uid uid(int64_t k)
 
 static void begin(void)
 {
+    uidwin_release(&g.names);
     memset(&g, 0, sizeof g);
     const struct overlap_opts o = {
         .hold_ms = 3000, .ask_ms = 100, .retry_min_ms = 250, .retry_max_ms = 60000, .max_tries = 3};
