@@ -10,34 +10,51 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/base/str.h"
+
 #define FD_MAX 65536
 
 // Is fd the server's side of the connection from this peer? Address and port of both ends name a
 // connection, and only one descriptor of it exists.
-static bool is_connection(int fd, const struct mg_request_info *ri)
+static bool is_connection(int fd, const struct peer *who)
 {
     struct sockaddr_in peer = {0}, own = {0};
     socklen_t n = sizeof peer, m = sizeof own;
     char text[INET_ADDRSTRLEN];
     return getpeername(fd, (struct sockaddr *)&peer, &n) == 0 && peer.sin_family == AF_INET &&
-           ntohs(peer.sin_port) == ri->remote_port &&
-           getsockname(fd, (struct sockaddr *)&own, &m) == 0 &&
-           ntohs(own.sin_port) == ri->server_port &&
+           ntohs(peer.sin_port) == who->port && getsockname(fd, (struct sockaddr *)&own, &m) == 0 &&
+           ntohs(own.sin_port) == who->own_port &&
            inet_ntop(AF_INET, &peer.sin_addr, text, sizeof text) != NULL &&
-           strcmp(text, ri->remote_addr) == 0;
+           strcmp(text, who->address) == 0;
 }
 
-static int find_socket(const struct mg_request_info *ri)
+static int find_socket(const struct peer *who)
 {
     struct rlimit most = {0};
     (void)getrlimit(RLIMIT_NOFILE, &most);
     const int end = most.rlim_cur < FD_MAX ? (int)most.rlim_cur : FD_MAX;
     for (int fd = 0; fd < end; fd++) {
-        if (is_connection(fd, ri)) {
+        if (is_connection(fd, who)) {
             return fd;
         }
     }
     return -1;
+}
+
+struct peer peer_of(const struct mg_connection *conn)
+{
+    const struct mg_request_info *ri = mg_get_request_info(conn);
+    struct peer p = {.port = ri->remote_port, .own_port = ri->server_port};
+    (void)str_copy(p.address, sizeof p.address, ri->remote_addr);
+    return p;
+}
+
+void cut_socket(const struct peer *peer)
+{
+    const int fd = find_socket(peer);
+    if (fd >= 0) {
+        (void)shutdown(fd, SHUT_RDWR);
+    }
 }
 
 // A descriptor at which everything has ended.
@@ -53,7 +70,8 @@ static int dead_end(void)
 
 int adopt_socket(const struct mg_connection *conn)
 {
-    const int fd = find_socket(mg_get_request_info(conn));
+    const struct peer peer = peer_of(conn);
+    const int fd = find_socket(&peer);
     if (fd < 0) {
         return -1;
     }

@@ -12,4 +12,13 @@ struct mg_connection;
 // nothing has changed). Call it behind the handshake, on the connection's own thread.
 int adopt_socket(const struct mg_connection *conn);
 
+// Both ends of a connection: its name among the descriptors of this process.
+struct peer {
+    int port, own_port; // port 0 = nobody
+    char address[48];
+};
+struct peer peer_of(const struct mg_connection *conn);
+// Ends the connection, whatever its thread is doing with it. It must be open as long as this lasts.
+void cut_socket(const struct peer *peer);
+
 #endif

@@ -125,6 +125,8 @@ void stats_text(const struct stats *s, struct buf *out)
         [STAT_CONNECTIONS] = {"bc4_api_connections_total", "Client connections accepted"},
         [STAT_IDLE_CLOSED] = {"bc4_api_idle_closed_total",
                               "Idle connections closed to make room for new ones"},
+        [STAT_SLOW_CUT] = {"bc4_api_slow_cut_total",
+                           "Connections cut because their answer was not taken in time"},
     };
     by_route(s, out);
     histogram(s, out);

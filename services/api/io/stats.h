@@ -25,6 +25,7 @@ enum stats_counter {
     STAT_NOTICES,    // change notices received
     STAT_CONNECTIONS,
     STAT_IDLE_CLOSED, // idle keep-alive connections closed to make room
+    STAT_SLOW_CUT,    // connections cut because their answer was not taken in time
     STAT_COUNT_,
 };
 void stats_add(struct stats *s, enum stats_counter c, uint64_t n);

@@ -14,172 +14,19 @@
 #include "common/base/mem.h"
 #include "common/base/str.h"
 #include "services/api/io/adopt.h"
+#include "services/api/io/web_inner.h"
 
-#define WAKE_SIGNAL SIGUSR1
 #define STACK_BYTES ((size_t)1024 << 10)
-#define REMIND_NS 5000000
+#define SLOW_NS INT64_C(1000000000)
 #define HEADER_MAX_TEXT "16384"
 
-enum worker_state {
-    W_FREE, // without a connection
-    W_IDLE, // a connection that has no request under way
-    W_BUSY, // answering
-};
-
-// One CivetWeb thread.
-struct worker {
-    struct web *web;
-    pthread_t thread;
-    pthread_mutex_t lock; // state changes; the waker holds it while it signals
-    atomic_int state;     // enum worker_state
-    atomic_int_least64_t idle_since_ms;
-    atomic_int_least64_t told_ms; // when it was last told to close; 0 = not told
-    struct serve_scratch scratch;
-    bool has_scratch;
-};
-
-struct web {
-    struct web_opts o;
-    const struct gateway *gateway;
-    struct mg_context *ctx;
-    int port, threads, spare;
-    pthread_mutex_t lock; // guards worker registration and the choice of whom to close
-    struct worker **worker;
-    int n;            // registered
-    pthread_t master; // accepts; valid with has_master
-    bool has_master;
-    atomic_int open;        // connections held by workers
-    pthread_cond_t crowded; // wakes the keeper
-    pthread_t keeper;
-    bool has_keeper;
-    atomic_bool ws_ready; // CivetWeb knows /ws, which it learns after it began to accept
-    bool stopping;        // everybody is to look up
-    bool stopped;         // the keeper is to end
-};
-
 static _Thread_local struct worker *self;
-
-static int64_t mono_ms(const struct web *w)
-{
-    return w->gateway->clock.mono_ms(w->gateway->clock.arg);
-}
 
 static int64_t mono_ns(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-static void on_wake(int sig)
-{
-    (void)sig; // its only purpose is to end poll()
-}
-
-static void set_state(struct worker *k, enum worker_state state)
-{
-    pthread_mutex_lock(&k->lock);
-    if (state == W_IDLE) {
-        atomic_store(&k->idle_since_ms, mono_ms(k->web));
-    }
-    atomic_store(&k->told_ms, 0);
-    atomic_store(&k->state, (int)state);
-    pthread_mutex_unlock(&k->lock);
-}
-
-// Tells the worker to drop its idle connection. The lock keeps a request from beginning between
-// the check and the signal.
-static bool tell(struct worker *k, int64_t now)
-{
-    bool done = false;
-    pthread_mutex_lock(&k->lock);
-    if (atomic_load(&k->state) == W_IDLE) {
-        if (atomic_load(&k->told_ms) == 0) {
-            stats_add(k->web->gateway->stats, STAT_IDLE_CLOSED, 1);
-        }
-        atomic_store(&k->told_ms, now > 0 ? now : 1);
-        pthread_kill(k->thread, WAKE_SIGNAL);
-        done = true;
-    }
-    pthread_mutex_unlock(&k->lock);
-    return done;
-}
-
-// The connection idle longest that was not told yet; NULL when there is none.
-static struct worker *longest_idle(const struct web *w)
-{
-    struct worker *oldest = NULL;
-    int64_t since = INT64_MAX;
-    for (int i = 0; i < w->n; i++) {
-        struct worker *k = w->worker[i];
-        int64_t at = atomic_load(&k->idle_since_ms);
-        if (atomic_load(&k->state) == W_IDLE && atomic_load(&k->told_ms) == 0 && at < since) {
-            since = at;
-            oldest = k;
-        }
-    }
-    return oldest;
-}
-
-// Closes the longest idle connections until `spare` workers are, or are about to be, free. Who was
-// told and has not closed is told again with `again`: a signal that comes a moment before its
-// thread goes to sleep does nothing. w->lock is held.
-static void make_room(struct web *w, bool again)
-{
-    int64_t now = mono_ms(w);
-    int over = atomic_load(&w->open) - (w->threads - w->spare);
-    for (int i = 0; i < w->n && over > 0; i++) {
-        struct worker *k = w->worker[i];
-        if (atomic_load(&k->state) == W_IDLE && atomic_load(&k->told_ms) != 0) {
-            over -= !again || tell(k, now);
-        }
-    }
-    while (over > 0) {
-        struct worker *k = longest_idle(w);
-        if (!k) {
-            return; // everybody works: requests wait in the accept queue
-        }
-        over -= tell(k, now);
-    }
-}
-
-static bool is_crowded(const struct web *w)
-{
-    return atomic_load(&w->open) > w->threads - w->spare;
-}
-
-static void wake_everybody(struct web *w)
-{
-    for (int i = 0; i < w->n; i++) {
-        (void)tell(w->worker[i], mono_ms(w));
-    }
-    if (w->has_master) {
-        pthread_kill(w->master, WAKE_SIGNAL); // it looks at its stop flag every other second
-    }
-}
-
-// Sees to it that room is made even when no connection comes in any more to ask for it: a told
-// connection may have got a request after all.
-static void *keeper(void *arg)
-{
-    struct web *w = arg;
-    const struct timespec nap = {0, REMIND_NS};
-    pthread_mutex_lock(&w->lock);
-    while (!w->stopped) {
-        if (w->stopping) {
-            wake_everybody(w);
-        } else if (is_crowded(w)) {
-            make_room(w, true);
-        } else {
-            pthread_cond_wait(&w->crowded, &w->lock);
-            continue;
-        }
-        pthread_mutex_unlock(&w->lock);
-        nanosleep(&nap, NULL);
-        pthread_mutex_lock(&w->lock);
-    }
-    pthread_mutex_unlock(&w->lock);
-    return NULL;
 }
 
 // ---- callbacks of CivetWeb ----------------------------------------------------------------------
@@ -219,7 +66,7 @@ static void on_thread_exit(const struct mg_context *ctx, int type, void *ptr)
         pthread_mutex_unlock(&w->lock);
     }
     if (type == 1 && ptr) {
-        set_state(ptr, W_FREE);
+        web_set_state(ptr, W_FREE);
     }
 }
 
@@ -228,12 +75,13 @@ static int on_connection(const struct mg_connection *conn, void **data)
     (void)conn;
     *data = NULL;
     if (self) {
+        self->answered = false;
         atomic_fetch_add(&self->web->open, 1);
         stats_add(self->web->gateway->stats, STAT_CONNECTIONS, 1);
-        set_state(self, W_IDLE);
-        if (is_crowded(self->web)) {
+        web_set_state(self, W_IDLE);
+        if (web_is_crowded(self->web)) {
             pthread_mutex_lock(&self->web->lock);
-            make_room(self->web, false);
+            web_make_room(self->web, false);
             pthread_cond_signal(&self->web->crowded);
             pthread_mutex_unlock(&self->web->lock);
         }
@@ -245,7 +93,7 @@ static void on_closed(const struct mg_connection *conn)
 {
     (void)conn;
     if (self) {
-        set_state(self, W_FREE);
+        web_set_state(self, W_FREE);
         atomic_fetch_sub(&self->web->open, 1);
     }
 }
@@ -272,10 +120,35 @@ static void send_out(struct mg_connection *conn, struct http_out *out)
     // A client that does not take its answer in time loses the connection: the next answer would
     // begin in the middle of this one, and each request it sent ahead would hold the thread as
     // long.
-    if (!put_all(conn, out->head) || !put_all(conn, out->tail)) {
+    // The same for one that took it slowly.
+    const int64_t from = mono_ns();
+    if (!put_all(conn, out->head) || !put_all(conn, out->tail) || mono_ns() - from > SLOW_NS) {
         mg_disable_connection_keep_alive(conn);
     }
     body_unref(out->hold);
+    self->answered = true;
+}
+
+// CivetWeb hands on what names a path of its own and drops the rest without a word: "OPTIONS *" and
+// "GET http://elsewhere/". They get their answer here, the last moment there is.
+static void on_close(const struct mg_connection *conn)
+{
+    const struct mg_request_info *ri = self ? mg_get_request_info(conn) : NULL;
+    if (!ri || !ri->request_uri || ri->local_uri || !ri->request_method || self->answered) {
+        return;
+    }
+    struct mg_connection *open = (struct mg_connection *)(uintptr_t)conn;
+    struct http_out out;
+    if (strcmp(ri->request_uri, "*") == 0 && strcmp(ri->request_method, "OPTIONS") == 0) {
+        const struct http_in in = {.method = "OPTIONS", .path = "*"};
+        serve(self->web->gateway, scratch(), &in, &out);
+    } else {
+        serve_error(self->web->gateway, scratch(), 400,
+                    "request: its target is not of this server (allowed: a path)", &out);
+    }
+    web_set_busy(self, peer_of(conn));
+    send_out(open, &out);
+    stats_request(self->web->gateway->stats, out.route, out.status, 0);
 }
 
 static bool has_token(const char *list, const char *token)
@@ -320,7 +193,7 @@ static int on_ws_request(struct mg_connection *conn, const struct mg_request_inf
 {
     const struct web *w = self->web;
     const char *upgrade = mg_get_header(conn, "Upgrade");
-    set_state(self, W_BUSY);
+    web_set_busy(self, peer_of(conn));
     if (!w->o.push || strcmp(ri->request_method, "GET") != 0 || !upgrade ||
         strcasecmp(upgrade, "websocket") != 0) {
         return refuse(conn, 426, "ws: a WebSocket handshake is needed here");
@@ -340,6 +213,7 @@ static int on_ws_request(struct mg_connection *conn, const struct mg_request_inf
 static void on_ws_ready(struct mg_connection *conn, void *arg)
 {
     const struct web *w = arg;
+    web_set_busy(self, (struct peer){.port = 0}); // what is adopted belongs to another thread
     const int fd = adopt_socket(conn);
     if (fd < 0) {
         log_ev(LOG_ERROR, "ws_not_adopted", F_STR("why", "its descriptor was not found"));
@@ -375,7 +249,7 @@ static int on_request(struct mg_connection *conn)
     const struct gateway *g = self->web->gateway;
     const struct mg_request_info *ri = mg_get_request_info(conn);
     int64_t from = mono_ns();
-    set_state(self, W_BUSY);
+    web_set_busy(self, peer_of(conn));
     struct http_in in = {.method = ri->request_method,
                          .path = ri->local_uri_raw ? ri->local_uri_raw : "",
                          .query = ri->query_string};
@@ -417,7 +291,8 @@ static void on_request_end(const struct mg_connection *conn, int status)
     (void)conn;
     (void)status;
     if (self) {
-        set_state(self, W_IDLE);
+        self->answered = false; // the next one's is to come
+        web_set_state(self, W_IDLE);
     }
 }
 
@@ -487,6 +362,7 @@ static struct mg_context *start(struct web *w, const struct web_opts *o)
         .init_thread = on_thread,
         .exit_thread = on_thread_exit,
         .init_connection = on_connection,
+        .connection_close = on_close,
         .connection_closed = on_closed,
     };
     struct mg_context *ctx = mg_start(&cb, w, options);
@@ -503,7 +379,7 @@ static struct mg_context *start_quietly(struct web *w, const struct web_opts *o)
     sigset_t all, old;
     pthread_attr_t attr, was;
     struct sigaction sa = {0};
-    sa.sa_handler = on_wake; // no SA_RESTART: poll() must end
+    sa.sa_handler = web_on_wake; // no SA_RESTART: poll() must end
     sigemptyset(&sa.sa_mask);
     sigaction(WAKE_SIGNAL, &sa, NULL);
     pthread_getattr_default_np(&was);
@@ -513,7 +389,7 @@ static struct mg_context *start_quietly(struct web *w, const struct web_opts *o)
     sigfillset(&all);
     sigdelset(&all, WAKE_SIGNAL);
     pthread_sigmask(SIG_SETMASK, &all, &old);
-    w->has_keeper = pthread_create(&w->keeper, NULL, keeper, w) == 0;
+    w->has_keeper = pthread_create(&w->keeper, NULL, web_keeper, w) == 0;
     struct mg_context *ctx = w->has_keeper ? start(w, o) : NULL;
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     pthread_setattr_default_np(&was);
@@ -531,7 +407,11 @@ struct web *web_new(const struct web_opts *o)
     w->spare = o->threads / 16 > 2 ? o->threads / 16 : 2;
     w->worker = xcalloc((size_t)o->threads, sizeof(struct worker *));
     pthread_mutex_init(&w->lock, NULL);
-    pthread_cond_init(&w->crowded, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&w->crowded, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     return w;
 }
 

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "services/api/io/web.h"
@@ -295,6 +296,149 @@ Test(web, a_client_that_takes_no_answer_is_left_after_one_timeout)
     }
     cr_expect_eq(open_now(&s), 0);
     close(fd);
+    end(&s);
+}
+
+static void options_of(const struct server *s, const char *request, const char *begin,
+                       const char *part)
+{
+    char text[4096];
+    int fd = dial(s);
+    say(fd, PRICE); // also as the second request of a connection
+    read_until(fd, text, sizeof text, "61640.1");
+    say(fd, request);
+    read_until(fd, text, sizeof text, NULL);
+    cr_expect(strstr(text, begin) && strstr(text, part), "%s: %s", request, text);
+    close(fd);
+}
+
+Test(web, answers_requests_about_no_path_of_its_own)
+{
+    struct server s;
+    start(&s);
+    options_of(&s, "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 204 ",
+               "\r\nAllow: GET, HEAD, POST, OPTIONS\r\n");
+    options_of(&s, "GET * HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 400 ", "{\"error\":\"");
+    options_of(&s, "GET http://elsewhere.example/ HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 4",
+               "{\"error\":\"");
+    end(&s);
+}
+
+// A profile of so many bins that the answer is larger than what the kernel holds for a client.
+static void fill_much(struct server *s)
+{
+    enum { N = 100000 };
+    struct snap *snap = full_snap(&s->rig.ins[0], "1");
+    char(*name)[16] = xcalloc(N, sizeof *name);
+    struct slice *kv = xcalloc((size_t)2 * N, sizeof *kv);
+    for (size_t i = 0; i < N; i++) {
+        (void)str_fmt(name[i], sizeof name[i], "%zu.0", 1000000 + i);
+        kv[2 * i] = slice_of(name[i]);
+        kv[2 * i + 1] = slice_of("2.000 1.000 1.000 7");
+    }
+    snap_set_take(snap, SEC_PROFILE, rhash_new(kv, N));
+    store_publish_take(s->rig.g.store, 0, snap);
+    free(kv);
+    free(name);
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+// It takes a little of its answer now and then, so that no single write ever lasts long.
+Test(web, a_client_that_takes_its_answer_in_sips_is_left_after_one_timeout)
+{
+    struct server s;
+    char text[2048];
+    int room = 4096;
+    ssize_t got = 1;
+    start_with(&s, 400);
+    fill_much(&s);
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)web_port(s.web))};
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room), 0);
+    cr_assert_eq(connect(fd, (const struct sockaddr *)&a, sizeof a), 0);
+    say(fd, "GET /context?profile_rows=0 HTTP/1.1\r\nHost: x\r\n\r\n");
+    const int64_t begin = now_ms();
+    while (stats_get(s.rig.g.stats, STAT_SLOW_CUT) == 0 && now_ms() - begin < 20000 && got > 0) {
+        got = recv(fd, text, sizeof text, 0);
+        usleep(10000);
+    }
+    cr_expect_eq(stats_get(s.rig.g.stats, STAT_SLOW_CUT), 1);
+    for (int i = 0; i < 100 && open_now(&s) > 0; i++) {
+        usleep(50000);
+    }
+    cr_expect_eq(open_now(&s), 0);
+    close(fd);
+    end(&s);
+}
+
+Test(web, one_that_takes_a_large_answer_gets_all_of_it)
+{
+    struct server s;
+    char text[65536];
+    size_t n = 0;
+    ssize_t got;
+    start(&s);
+    fill_much(&s);
+    int fd = dial(&s);
+    say(fd, "GET /context?profile_rows=0 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    while ((got = recv(fd, text, sizeof text, 0)) > 0) {
+        n += (size_t)got;
+    }
+    cr_expect_gt(n, (size_t)5 << 20);
+    cr_expect_eq(stats_get(s.rig.g.stats, STAT_SLOW_CUT), 0);
+    close(fd);
+    end(&s);
+}
+
+// Letter by letter, each well within the timeout.
+Test(web, a_client_that_sends_its_request_in_sips_is_left_after_one_timeout)
+{
+    static const char LETTER[] = "x";
+    struct server s;
+    start_with(&s, 500);
+    int fd = dial(&s);
+    say(fd, "GET /price HTTP/1.1\r\nX: ");
+    const int64_t begin = now_ms();
+    while (now_ms() - begin < 20000 && send(fd, LETTER, 1, MSG_NOSIGNAL) == 1) {
+        usleep(50000);
+    }
+    cr_expect_lt(now_ms() - begin, 10000);
+    for (int i = 0; i < 100 && open_now(&s) > 0; i++) {
+        usleep(50000);
+    }
+    cr_expect_eq(open_now(&s), 0);
+    close(fd);
+    end(&s);
+}
+
+// All threads are held by clients that take nothing: a new one waits two seconds, not a timeout.
+Test(web, clients_that_take_nothing_give_way_to_a_new_one)
+{
+    struct server s;
+    char text[4096];
+    int fd[THREADS], room = 4096;
+    start_with(&s, 60000);
+    fill_much(&s);
+    for (int i = 0; i < THREADS; i++) {
+        fd[i] = dial(&s);
+        (void)setsockopt(fd[i], SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+        say(fd[i], "GET /context?profile_rows=0 HTTP/1.1\r\nHost: x\r\n\r\n");
+    }
+    int last = dial(&s);
+    say(last, PRICE);
+    read_until(last, text, sizeof text, "61640.1");
+    cr_expect(str_starts(text, "HTTP/1.1 200"), "%s", text);
+    for (int i = 0; i < THREADS; i++) {
+        close(fd[i]);
+    }
+    close(last);
     end(&s);
 }
 
