@@ -462,3 +462,31 @@ Test(docs, the_root_leads_to_them)
     cr_expect(has_line(&r, "Location: /docs"));
     rig_release(&r);
 }
+
+// The table of channels in the README is the one of the program.
+Test(docs, readme_lists_the_channels_with_their_rates)
+{
+    struct buf text;
+    char row[256];
+    size_t room;
+    FILE *f = fopen("services/api/README.md", "r");
+    cr_assert_not_null(f);
+    buf_init(&text, (size_t)1 << 20);
+    do {
+        char *to = buf_reserve(&text, 65536);
+        cr_assert_not_null(to);
+        room = fread(to, 1, 65536, f);
+        buf_commit(&text, room);
+    } while (room > 0);
+    (void)fclose(f);
+    const char *all = buf_cstr(&text);
+    for (size_t i = 0; i < channels_n; i++) {
+        const struct channel *c = &channels[i];
+        (void)str_fmt(row, sizeof row, "\n| `%s` | %s | %s%s%s%s` | %lld ms |\n", c->name,
+                      ws_kind_text((int)c->kind),
+                      c->path ? "`" : "entries of `:", c->path ? c->path : c->rows,
+                      c->query ? "?" : "", c->query ? c->query : "", (long long)c->every_ms);
+        cr_expect_not_null(strstr(all, row), "%s", row);
+    }
+    buf_release(&text);
+}
