@@ -89,7 +89,7 @@ class Push(Scenario):
         """Live: numbers go up by what was sent, each trade once, also over a resume."""
         rec = recordings.DENSE
         with Stack(label="push-live") as s:
-            self.play(s, rec, seconds=6)
+            self.play(s, rec, seconds=6 * PATIENCE)
             c = WsClient(s.api_port, "/ws")
             subscribe(c, ["trades", "candles:1m", "price"])
             ids, seq, candles = [], {}, {}
@@ -128,7 +128,7 @@ class Push(Scenario):
     def test_a_stuck_client_disturbs_nobody(self):
         """Twenty clients that never read are dropped; one that reads misses nothing meanwhile."""
         with Stack(label="push-stuck") as s:
-            self.play(s, recordings.DENSE, seconds=8)
+            self.play(s, recordings.DENSE, seconds=8 * PATIENCE)
             s.p_api.term(5)
             s.service("api", API_WS_STUCK_MS=1500, API_WS_PING_MS=500)
             stuck = []

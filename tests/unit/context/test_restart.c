@@ -127,7 +127,7 @@ static void disturbed(uint64_t seed, const char *want)
     with_redis_free(w);
 }
 
-Test(restart, kills_at_any_moment_leave_the_same_state, .timeout = 120)
+Test(restart, kills_at_any_moment_leave_the_same_state, .timeout = 240)
 {
     for (uint64_t seed = 1; seed <= 2; seed++) {
         char *want = undisturbed(seed);
