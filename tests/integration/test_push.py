@@ -118,6 +118,7 @@ class Push(Scenario):
             shown = {x["timestamp"]: x for x in s.get("/strategy/candles?count=300")[1]["candles"]}
 
             def settled():
+                c.send_json({"op": "ping"})  # there is always something to wait for
                 take(c.json())
                 return all(t in candles and Fraction(str(candles[t]["volume"])) == Fraction(x["volume"])
                            for t, x in shown.items())
