@@ -253,6 +253,13 @@ test-ccxt: build
 test-sdk: build
 	@$(IT_ENV) tests/integration/sdk/run.sh
 
+.PHONY: test-frontend e2e
+test-frontend: ## The dashboard's unit tests, types and style
+	@tests/e2e/unit.sh
+
+e2e: build ## The dashboard in Chromium against the real services; pictures in build/e2e
+	@$(IT_ENV) tests/e2e/run.sh
+
 .PHONY: demo run stop
 demo: ## A simulated market being analysed, in this terminal (REPLAY=FILE plays a recording)
 	@$(MAKE) --no-print-directory deps

@@ -68,4 +68,15 @@ fi
 if [ -x tests/integration/sdk/run.sh ]; then
     stage sdk "$make" --no-print-directory test-sdk
 fi
+# Where node, npm and a browser are not to be had, everything else is proven all the same.
+if command -v npm >/dev/null && command -v node >/dev/null; then
+    stage frontend "$make" --no-print-directory test-frontend
+    if [ -x "${CHROMIUM:-/usr/bin/chromium}" ]; then
+        stage e2e "$make" --no-print-directory e2e
+    else
+        echo "== e2e: SKIPPED, no Chromium"
+    fi
+else
+    echo "== frontend, e2e: SKIPPED, node and npm are not installed"
+fi
 finish

@@ -20,6 +20,8 @@ packages=(
 # A node of another origin is as good as Debian's.
 command -v node >/dev/null || packages+=(nodejs)
 command -v npm >/dev/null || packages+=(npm)
+# So is a browser; CHROMIUM names another one.
+[ -x "${CHROMIUM:-/usr/bin/chromium}" ] || packages+=(chromium)
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     echo "deps: this is not Debian; install what these packages hold: ${packages[*]}" >&2

@@ -38,7 +38,7 @@ fail() {
 
 sources() {
     (cd frontend && find . -type d \( -name node_modules -o -name .next \) -prune -o -type f \
-        ! -name '*.tsbuildinfo' ! -name next-env.d.ts -print | LC_ALL=C sort)
+        ! -name '*.md' ! -name '*.tsbuildinfo' ! -name next-env.d.ts -print | LC_ALL=C sort)
 }
 state=$(sources | (cd frontend && xargs -d '\n' sha256sum) | sha256sum)
 code=$(sources | grep -v '^\./tests/' | (cd frontend && xargs -d '\n' sha256sum) | sha256sum)

@@ -8,6 +8,8 @@
 # Runs in the foreground and prints one line a second until Ctrl-C (or `make stop` elsewhere, or
 # STACK_SECONDS are over), then ends everything it started, in order, and waits for it. Each program
 # is a process group of its own, so Ctrl-C reaches this script alone and the services are drained.
+# The dashboard follows when it is ready: it is built on first use (FRONTEND=0 leaves it out,
+# FRONTEND_PORT moves it).
 # Settings are the services' own environment variables; REPLAY="FILE..." and REPLAY_SPEED play a
 # recording in the demo. STACK_DIR holds data and logs (build), BIN the programs (build/bin).
 
@@ -70,7 +72,7 @@ end_one() { # pid file, seconds
 
 end_all() { # folder of pid files
     local name
-    for name in api backfill strategy context collector exchange-sim; do
+    for name in dashboard api backfill strategy context collector exchange-sim; do
         end_one "$1/$name" 7
     done
     end_one "$1/redis" 20
@@ -124,6 +126,9 @@ export STRATEGY_HTTP_PORT=${STRATEGY_HTTP_PORT:-8103}
 export BACKFILL_HTTP_PORT=${BACKFILL_HTTP_PORT:-8104}
 export API_HTTP_PORT=${API_HTTP_PORT:-8105}
 export BACKFILL_CACHE_DIR=${BACKFILL_CACHE_DIR:-$RUN_DIR/history}
+FRONTEND=${FRONTEND:-1}
+FRONTEND_PORT=${FRONTEND_PORT:-3000}
+export CORS_ALLOW_ORIGINS=${CORS_ALLOW_ORIGINS:-http://localhost:$FRONTEND_PORT,http://127.0.0.1:$FRONTEND_PORT}
 SIM_PORT=${SIM_PORT:-9001}
 SIM_CONTROL_PORT=${SIM_CONTROL_PORT:-9002}
 
@@ -133,6 +138,7 @@ taken() { # port
 
 ports="BACKEND_PORT COLLECTOR_HTTP_PORT CONTEXT_HTTP_PORT STRATEGY_HTTP_PORT BACKFILL_HTTP_PORT API_HTTP_PORT"
 [ "$MODE" = demo ] && ports="$ports SIM_PORT SIM_CONTROL_PORT"
+[ "$FRONTEND" = 0 ] || ports="$ports FRONTEND_PORT"
 for name in $ports; do
     port=${!name}
     if ! [[ $port =~ ^[0-9]{1,5}$ && $port -le 65535 ]]; then
@@ -310,6 +316,45 @@ else
 fi
 printf '  Logs      %s/log/*.log\n  Ctrl-C ends everything.\n\n' "${RUN_DIR#"$PWD"/}"
 
+# ---- the dashboard -------------------------------------------------------------------------------
+
+# Built beside the running services; nobody waits for it.
+start_dashboard() {
+    local dir=${FRONTEND_DIR:-$PWD/build/frontend}
+    deploy/local/frontend.sh build "$dir" || return
+    cd "$dir/.next/standalone" || return
+    # "localhost" as the page's own host may be: the page asks under the name of this machine.
+    exec env HOSTNAME=127.0.0.1 PORT="$FRONTEND_PORT" NEXT_TELEMETRY_DISABLED=1 \
+        NEXT_PUBLIC_API_URL="${NEXT_PUBLIC_API_URL:-http://127.0.0.1:$BACKEND_PORT}" node server.js
+}
+
+dashboard=off
+if [ "$FRONTEND" != 0 ]; then
+    if command -v node >/dev/null && command -v npm >/dev/null; then
+        export -f start_dashboard
+        export FRONTEND_PORT
+        launch dashboard bash -c start_dashboard
+        dashboard=wait
+        echo "  Dashboard http://127.0.0.1:$FRONTEND_PORT (being made ready; first use takes a minute or two)"
+    else
+        echo "  Dashboard left out: node and npm are not installed"
+    fi
+    echo
+fi
+
+# Says once that it is there, or that it is not coming: the services go on without it.
+look_at_dashboard() {
+    [ $dashboard = wait ] || return
+    if taken "$FRONTEND_PORT"; then
+        dashboard=up
+        echo "  Dashboard ready: http://127.0.0.1:$FRONTEND_PORT"
+    elif ! alive "$RUN_DIR/pid/dashboard"; then
+        dashboard=off
+        echo "  Dashboard not available; the end of ${RUN_DIR#"$PWD"/}/log/dashboard.log:"
+        tail -n 3 "$RUN_DIR/log/dashboard.log"
+    fi
+}
+
 # ---- one line a second ---------------------------------------------------------------------------
 
 ask() { # path: the api's answer, without needing a client program
@@ -362,7 +407,9 @@ summary() {
 begin=$SECONDS
 while [ -z "${STACK_SECONDS:-}" ] || [ $((SECONDS - begin)) -lt "$STACK_SECONDS" ]; do
     summary
+    look_at_dashboard
     for file in "$RUN_DIR"/pid/*; do
+        [ "${file##*/}" = dashboard ] && continue
         if ! alive "$file"; then
             name=${file##*/}
             echo "stack: $name ended by itself; the end of its log:" >&2

@@ -50,7 +50,7 @@ let page = null;
 // Everything the page asked for and everything it complained about, while nothing was broken on purpose.
 const asked = new Set();
 const complaints = [];
-let broken = false;
+let broken = true; // at the start feeds are missing, and /ready says so with 503
 
 function watch(context) {
     context.on('request', (r) => asked.add(r.url()));
@@ -113,7 +113,7 @@ async function main() {
     });
     await s.redis();
     const from = Date.now() - 45 * 60_000;
-    await s.sim('--generate', '--symbols', 'BTCUSDT,ETHUSDT', '--rate', '0.15', '--from', String(from), '--speed', 'max');
+    await s.sim('--generate', '--symbols', 'BTCUSDT,ETHUSDT', '--rate', '0.06', '--from', String(from), '--speed', 'max');
     await Promise.all(['api', 'context', 'strategy'].map((n) => s.service(n)));
     const url = await s.dashboard(pagePort, apiUrl);
     profile = fs.mkdtempSync(path.join(os.tmpdir(), 'bc4-chromium-'));
@@ -135,7 +135,7 @@ async function main() {
         claim((await text('vwap')) === '–' || (await text('vwap')) === undefined, `vwap ${await text('vwap')}`);
     });
     await s.service('collector');
-    await s.service('backfill');
+    await s.service('backfill', { SYMBOLS: BTC });
 
     await test('backfill is shown while it runs: status, progress, precision', async () => {
         await until(
@@ -162,6 +162,9 @@ async function main() {
             40,
         );
     });
+    await until('ready', async () => (await fetch(`${apiUrl}/ready`)).ok, 20);
+    broken = false;
+    await page.reload();
     await test('every panel shows the numbers that Redis holds', async () => {
         await panelsEqual(Object.keys(PANELS), BTC);
         const { panels } = await look(page);
@@ -266,11 +269,14 @@ async function main() {
         await shot('tablet.png', phone);
         await phone.close();
     });
+    if ((await page.locator('select[data-value="instrument"]').inputValue()) !== BTC) {
+        await page.locator('select[data-value="instrument"]').selectOption(BTC);
+    }
     await test('a hole appears on the coverage strip and closes', async () => {
         const before = (await look(page)).values.coverage;
         // REST refuses for a while, so that the hole stays open long enough to be seen.
-        await s.order('http?kind=503&path=/fapi/v1/aggTrades&ms=4000');
-        await s.order('skip?n=4');
+        await s.order('http?kind=503&path=/fapi/v1/aggTrades&ms=12000');
+        await s.order('skip?n=3');
         await until(
             async () => `a hole is shown; ${await text('coverage')}`,
             async () => {

@@ -17,7 +17,7 @@ export async function until(what, check, seconds = 20, every = 60) {
             return value;
         }
         if (Date.now() > end) {
-            throw new Error(`not within ${seconds} s: ${typeof what === 'function' ? what() : what}`);
+            throw new Error(`not within ${seconds} s: ${typeof what === 'function' ? await what() : what}`);
         }
         await sleep(every);
     }

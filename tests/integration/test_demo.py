@@ -21,7 +21,7 @@ PORTS = ("BACKEND_PORT", "COLLECTOR_HTTP_PORT", "CONTEXT_HTTP_PORT", "STRATEGY_H
 class Demo(unittest.TestCase):
     def start(self, folder, **env):
         base = {k: os.environ[k] for k in ("PATH", "HOME") if k in os.environ}
-        base.update({name: "0" for name in PORTS}, STACK_DIR=folder, BIN=str(BIN), **env)
+        base.update({name: "0" for name in PORTS}, FRONTEND="0", STACK_DIR=folder, BIN=str(BIN), **env)
         # A pipe, not a terminal, as under a service manager.
         return subprocess.Popen([str(SCRIPT), "demo"], stdin=subprocess.DEVNULL, text=True, env=base,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -111,7 +111,7 @@ class Demo(unittest.TestCase):
                 tempfile.TemporaryDirectory(prefix="bc4-demo-") as folder:
             port = taken.getsockname()[1]
             base = {k: os.environ[k] for k in ("PATH", "HOME") if k in os.environ}
-            base.update({name: "0" for name in PORTS}, STACK_DIR=folder, BIN=str(BIN))
+            base.update({name: "0" for name in PORTS}, FRONTEND="0", STACK_DIR=folder, BIN=str(BIN))
             base["BACKEND_PORT"] = str(port)
             done = subprocess.run([str(SCRIPT), "demo"], env=base, capture_output=True, text=True,
                                   timeout=30, check=False)
@@ -125,7 +125,7 @@ class Run(unittest.TestCase):
 
     def check(self, folder, port, **redis_env):
         base = {k: os.environ[k] for k in ("PATH", "HOME") if k in os.environ}
-        base.update({name: "0" for name in PORTS}, STACK_DIR=folder, BIN=str(BIN),
+        base.update({name: "0" for name in PORTS}, FRONTEND="0", STACK_DIR=folder, BIN=str(BIN),
                     BINANCE_WS_BASE_URL="ws://127.0.0.1:1",
                     BINANCE_REST_BASE_URL="http://127.0.0.1:1", STACK_SECONDS="2", **redis_env)
         p = subprocess.Popen([str(SCRIPT), "run"], env=base, stdin=subprocess.DEVNULL, text=True,

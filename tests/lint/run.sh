@@ -49,6 +49,11 @@ cpp_check() {
             --template='{file}:{line}: {severity}: {message} [{id}]'
 }
 
+dashboard() {
+    local dir=${FRONTEND_DIR:-build/frontend}
+    deploy/local/frontend.sh install "$dir" && (cd "$dir" && npm run --silent typecheck && npm run --silent lint)
+}
+
 check "clang-format" format
 check "rules of the source" python3 tests/lint/source.py
 check "rules of the source: self-test" python3 tests/lint/source.py --self-test
@@ -59,6 +64,11 @@ check "purity and layers: self-test" python3 tests/lint/purity.py --self-test
 check "option tables in README and .env.example" python3 tests/lint/options.py --check "$lint/gcc/bin"
 check "option tables: self-test" python3 tests/lint/options.py --self-test
 check "cppcheck" cpp_check
+if command -v npm >/dev/null; then
+    check "dashboard: types, eslint, prettier" dashboard
+else
+    echo "  SKIPPED dashboard: npm is not installed"
+fi
 
 [ $bad -eq 0 ] && echo "lint: clean" || echo "lint: FAILED"
 exit $bad

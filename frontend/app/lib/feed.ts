@@ -164,7 +164,11 @@ export class Feed {
     this.socket = null;
     this.isOpen = false;
     socket?.close();
-    this.due.clear(); // ask at once for what was pushed so far
+    for (const plan of PLANS) {
+      if (plan.pushed && !this.store.get(plan.slice).absent) {
+        this.due.delete(plan.slice); // ask at once for what was pushed so far
+      }
+    }
   }
 
   private send(message: Record<string, unknown>): void {

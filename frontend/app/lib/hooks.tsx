@@ -1,6 +1,6 @@
 "use client";
 
-import { createContext, useCallback, useContext, useEffect, useState, useSyncExternalStore } from "react";
+import { createContext, useCallback, useContext, useEffect, useMemo, useState, useSyncExternalStore } from "react";
 import type { SliceName, Slices } from "../types";
 import type { Link, Slice, Store } from "./store";
 
@@ -19,6 +19,37 @@ export function useSlice<K extends SliceName>(name: K): Slice<Slices[K]> {
   const subscribe = useCallback((fn: () => void) => store.subscribe(name, fn), [store, name]);
   const get = useCallback(() => store.get(name), [store, name]);
   return useSyncExternalStore(subscribe, get, get);
+}
+
+// The same, looked at no more often than every so many ms: for what is costly to draw or read by
+// people alone.
+export function useSlowSlice<K extends SliceName>(name: K, everyMs: number): Slice<Slices[K]> {
+  const store = useStore();
+  const source = useMemo(() => {
+    let value = store.get(name);
+    let timer: ReturnType<typeof setTimeout> | null = null;
+    return {
+      get: () => value,
+      subscribe: (fn: () => void) => {
+        value = store.get(name);
+        const off = store.subscribe(name, () => {
+          timer ??= setTimeout(() => {
+            timer = null;
+            value = store.get(name);
+            fn();
+          }, everyMs);
+        });
+        return () => {
+          off();
+          if (timer !== null) {
+            clearTimeout(timer);
+            timer = null;
+          }
+        };
+      },
+    };
+  }, [store, name, everyMs]);
+  return useSyncExternalStore(source.subscribe, source.get, source.get);
 }
 
 export function useLink(): Link {

@@ -13,7 +13,7 @@ import {
 import type { IChartApi, IPriceLine, ISeriesApi, UTCTimestamp } from "lightweight-charts";
 import { Panel } from "@/components/panel";
 import { decimalsOf, num, signed } from "@/lib/format";
-import { useSlice, useStored } from "@/lib/hooks";
+import { useSlice, useSlowSlice, useStored } from "@/lib/hooks";
 import { levelRows, runningDelta } from "@/lib/market";
 import type { LevelRow } from "@/lib/market";
 import { candleStart } from "@/lib/reduce";
@@ -120,9 +120,9 @@ function firstChange(a: readonly Candle[], b: readonly Candle[]): number {
 export function PriceChart({ theme }: { theme: string }): React.ReactElement {
   const [timeframe, setTimeframe] = useStored<"1m" | "5m">("bc4.timeframe", "1m");
   const [hidden, setHidden] = useStored<string>("bc4.hidden", "");
-  const candles = useSlice(timeframe === "5m" ? "candles5m" : "candles1m");
-  const context = useSlice("context");
-  const profile = useSlice("profile");
+  const candles = useSlowSlice(timeframe === "5m" ? "candles5m" : "candles1m", 250);
+  const context = useSlowSlice("context", 500);
+  const profile = useSlowSlice("profile", 1000);
   const symbols = useSlice("symbols");
   const box = useRef<HTMLDivElement>(null);
   const ref = useRef<Chart | null>(null);

@@ -5,7 +5,7 @@
 import { useMemo, useState } from "react";
 import { Panel } from "@/components/panel";
 import { clock, compact, NONE, num, percent, signed } from "@/lib/format";
-import { useSlice, useStored } from "@/lib/hooks";
+import { useSlice, useSlowSlice, useStored } from "@/lib/hooks";
 import { defaultHeight, footprintRows, rowHeights } from "@/lib/market";
 import { candleStart } from "@/lib/reduce";
 import type { Candle, Cluster } from "@/types";
@@ -17,7 +17,7 @@ interface Units {
 }
 
 export function BookPanel({ units }: { units: Units }): React.ReactElement {
-  const book = useSlice("book");
+  const book = useSlowSlice("book", 100);
   const b = book.data;
   const depth = 8;
   const asks = (b?.asks ?? []).slice(0, depth).reverse();
@@ -66,7 +66,7 @@ export function BookPanel({ units }: { units: Units }): React.ReactElement {
 }
 
 export function TopBinsPanel({ units }: { units: Units }): React.ReactElement {
-  const metrics = useSlice("footprint");
+  const metrics = useSlowSlice("footprint", 250);
   const rows = (metrics.data?.metrics?.footprint ?? []).slice(0, 8);
   const most = Math.max(1e-12, ...rows.map((r) => r.volume));
   return (
@@ -139,7 +139,7 @@ function CandleCells(p: { candle: Candle; height: number; units: Units }): React
 }
 
 export function FootprintPanel({ units }: { units: Units }): React.ReactElement {
-  const candles = useSlice("candles1m");
+  const candles = useSlowSlice("candles1m", 500);
   const [chosen, setChosen] = useState<number | null>(null);
   const last = useMemo(() => {
     const all = (candles.data?.candles ?? []).filter((c) => (c.footprint?.length ?? 0) > 0);
@@ -192,10 +192,10 @@ export function FootprintPanel({ units }: { units: Units }): React.ReactElement 
 const SIZES = ["0", "0.1", "1", "5", "10", "50"];
 
 export function TapePanel({ units }: { units: Units }): React.ReactElement {
-  const trades = useSlice("trades");
+  const trades = useSlowSlice("trades", 100);
   const [minimum, setMinimum] = useStored<string>("bc4.tape", "0");
   const least = Number(minimum) || 0;
-  const rows = (trades.data?.trades ?? []).filter((t) => t.qty >= least).slice(0, 60);
+  const rows = (trades.data?.trades ?? []).filter((t) => t.qty >= least).slice(0, 40);
   const tools = (
     <label className="field">
       Min.
@@ -349,7 +349,7 @@ function describe(type: string, data: Record<string, unknown>, decimals: number)
 }
 
 export function EventsPanel({ units }: { units: Units }): React.ReactElement {
-  const events = useSlice("events");
+  const events = useSlowSlice("events", 500);
   const rows = (events.data?.events ?? []).slice(0, 40);
   return (
     <Panel

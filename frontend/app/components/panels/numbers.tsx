@@ -3,7 +3,7 @@
 // Metrics, levels, mark price: numbers with their names.
 
 import { Panel, Row } from "@/components/panel";
-import { clock, compact, countdown, NONE, num, parseTime, percent, signed } from "@/lib/format";
+import { clock, countdown, NONE, num, parseTime, percent, signed } from "@/lib/format";
 import { useNow, useSlice } from "@/lib/hooks";
 import { levelRows } from "@/lib/market";
 
@@ -118,7 +118,7 @@ export function MarkPanel({ units }: { units: Units }): React.ReactElement {
               : `${clock(next)} UTC, in ${countdown(now === 0 ? null : (next - now) / 1000)}`
           }
         />
-        <Row label="Open interest" value={compact(m?.open_interest)} name="open_interest" />
+        <Row label="Open interest" value={num(m?.open_interest, 1)} name="open_interest" />
       </dl>
     </Panel>
   );

@@ -4,7 +4,7 @@
 
 import { Badge, Panel, Row } from "@/components/panel";
 import { age, clock, countdown, duration, NONE, num, parseTime, percent } from "@/lib/format";
-import { useNow, useSlice } from "@/lib/hooks";
+import { useNow, useSlice, useSlowSlice } from "@/lib/hooks";
 import { coverageStrip } from "@/lib/market";
 import type { StreamHealth } from "@/types";
 
@@ -154,7 +154,7 @@ export function FeedsPanel(): React.ReactElement {
 const HOURS = [0, 4, 8, 12, 16, 20];
 
 export function CoveragePanel(): React.ReactElement {
-  const coverage = useSlice("coverage");
+  const coverage = useSlowSlice("coverage", 1000);
   const c = coverage.data?.coverage ?? null;
   const start = c === null ? 0 : Date.parse(`${c.day}T00:00:00Z`);
   const parts = c === null ? [] : coverageStrip(start, c.spans, coverage.data?.repaired ?? []);
