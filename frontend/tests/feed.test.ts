@@ -127,7 +127,7 @@ describe("without a socket", () => {
     expect(polls("price")).toBeLessThanOrEqual(16);
     expect(polls("footprint")).toBe(8);
     expect(polls("health")).toBe(3);
-    expect(polls("context")).toBe(2);
+    expect(polls("context")).toBe(3);
   });
 
   it("never asks twice for what is under way", async () => {

@@ -13,11 +13,11 @@ deploy/local/frontend.sh install "$dir" || {
     exit 1
 }
 cd "$dir" || exit 1
-report=.vitest.json
-rm -f $report
-NO_COLOR=1 npx --no-install vitest run --reporter=default --reporter=json --outputFile.json=$report ||
+report=$(mktemp)
+trap 'rm -f "$report"' EXIT
+NO_COLOR=1 npx --no-install vitest run --reporter=default --reporter=json --outputFile.json="$report" ||
     failed=1
-counts=$(node -p 'const r = JSON.parse(fs.readFileSync(process.argv[1])); r.numPassedTests + " " + (r.numTotalTests - r.numPassedTests)' $report)
+counts=$(node -p 'const r = JSON.parse(fs.readFileSync(process.argv[1])); r.numPassedTests + " " + (r.numTotalTests - r.numPassedTests)' "$report" 2>/dev/null)
 read -r passed bad <<<"${counts:-0 0}"
 [ "$bad" -gt "$failed" ] && failed=$bad
 for what in typecheck lint; do
