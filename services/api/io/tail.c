@@ -14,6 +14,7 @@
 #define FIRST_TRADES 1000
 #define FIRST_OTHERS 200
 #define CHECK_MS 1000
+#define LOOK_MS 2000
 #define READ_COUNT 1000
 #define BLOCK_MS 1000
 #define ENTRY_TEXT_MAX ((size_t)16 << 10)
@@ -35,6 +36,8 @@ struct one {
     int left; // answers to come of the first reading
     char position[LIST_KINDS][STREAM_ID_MAX];
     bool fresh; // entries were taken since on_entries() was told
+    int64_t looked_ms;
+    uint64_t round; // grows with each first reading
 };
 
 struct tail {
@@ -71,6 +74,25 @@ static void take(struct one *x, enum list_kind kind, struct slice id, const stru
     recent_push(&x->ring[kind], id, ts_ms, &t->text, kind == LIST_TRADES ? &trade : NULL);
     pthread_rwlock_unlock(&x->lock);
     x->fresh = true;
+}
+
+// "<ms>-<seq>" compared as a stream does.
+static int id_cmp(const char *a, const char *b)
+{
+    int64_t v[2][2] = {{0, 0}, {0, 0}};
+    const char *text[2] = {a, b};
+    for (int i = 0; i < 2; i++) {
+        const char *dash = strchr(text[i], '-');
+        const size_t n = dash != NULL ? (size_t)(dash - text[i]) : strlen(text[i]);
+        if (parse_i64(text[i], n, &v[i][0]) != 0 ||
+            (dash != NULL && parse_i64(dash + 1, strlen(dash + 1), &v[i][1]) != 0)) {
+            v[i][0] = -1;
+        }
+    }
+    if (v[0][0] != v[1][0]) {
+        return v[0][0] < v[1][0] ? -1 : 1;
+    }
+    return v[0][1] < v[1][1] ? -1 : v[0][1] > v[1][1];
 }
 
 // ---- reading ------------------------------------------------------------------------------------
@@ -152,6 +174,7 @@ static void on_first(struct redis *r, const struct redisReply *reply, void *arg)
 static void ask_first(struct one *x)
 {
     x->asked = true;
+    x->round++;
     x->left = LIST_KINDS;
     pthread_rwlock_wrlock(&x->lock);
     for (size_t k = 0; k < LIST_KINDS; k++) {
@@ -167,6 +190,62 @@ static void ask_first(struct one *x)
                       k == LIST_TRADES ? FIRST_TRADES : FIRST_OTHERS) != 0) {
             free(f);
             x->asked = false;
+            return;
+        }
+    }
+}
+
+// ---- a Redis that was emptied or replaced -------------------------------------------------------
+
+struct look {
+    struct one *x;
+    uint64_t round;
+    enum list_kind kind;
+    char position[STREAM_ID_MAX]; // reached when the question was asked
+};
+
+static void begin_anew(struct one *x)
+{
+    if (x->reading) {
+        stream_reader_pause(x->reader);
+    }
+    x->reading = x->asked = false; // the next check asks for the first entries
+}
+
+static void on_newest(struct redis *r, const struct redisReply *reply, void *arg)
+{
+    struct look *l = arg;
+    struct one *x = l->x;
+    (void)r;
+    if (reply != NULL && reply->type == REDIS_REPLY_ARRAY && x->reading && x->round == l->round) {
+        const struct redisReply *entry = reply->elements > 0 ? reply->element[0] : NULL;
+        const struct slice id =
+            entry != NULL && entry->type == REDIS_REPLY_ARRAY && entry->elements > 0
+                ? reply_text(entry->element[0])
+                : slice_of("0-0");
+        char newest[STREAM_ID_MAX];
+        if (str_copyn(newest, sizeof newest, id.p, id.n) && id_cmp(newest, l->position) < 0) {
+            log_ev(LOG_WARN, "stream_replaced", F_STR("sym", x->who->name),
+                   F_STR("stream", TAILS[l->kind]), F_STR("read_to", l->position),
+                   F_STR("newest", newest));
+            begin_anew(x);
+        }
+    }
+    free(l);
+}
+
+// A reader waits behind its position for ever when the stream it reads was replaced by one that is
+// not that far. The newest entry of a stream never goes backwards otherwise.
+static void look(struct one *x)
+{
+    for (size_t k = 0; k < LIST_KINDS; k++) {
+        char key[KEY_MAX];
+        struct look *l = xcalloc(1, sizeof *l);
+        *l = (struct look){.x = x, .round = x->round, .kind = (enum list_kind)k};
+        (void)str_copy(l->position, sizeof l->position, stream_reader_position(x->reader, k));
+        instrument_key(x->who, TAILS[k], key);
+        if (redis_cmd(x->tail->redis, on_newest, l, "XREVRANGE %s + - COUNT 1", key) != 0) {
+            free(l);
             return;
         }
     }
@@ -191,12 +270,16 @@ static void on_check(void *arg)
         }
         snap_unref(snap);
         if ((x->reading && (differs || !has))) {
-            stream_reader_pause(x->reader);
-            x->reading = x->asked = false;
+            begin_anew(x);
             x->has_units = has;
         }
         if (has && !x->asked && redis_is_up(t->redis)) {
             ask_first(x);
+        }
+        const int64_t mono_ms = loop_mono_ms(t->o.loop);
+        if (x->reading && redis_is_up(t->redis) && mono_ms - x->looked_ms >= LOOK_MS) {
+            x->looked_ms = mono_ms;
+            look(x);
         }
     }
 }
@@ -334,25 +417,6 @@ void tail_since(struct tail *t, size_t instrument, enum list_kind kind, uint64_t
         (void)str_copy(last_id, 40, recent_at(r, end - 1)->id);
     }
     pthread_rwlock_unlock(&x->lock);
-}
-
-// "<ms>-<seq>" compared as a stream does.
-static int id_cmp(const char *a, const char *b)
-{
-    int64_t v[2][2] = {{0, 0}, {0, 0}};
-    const char *text[2] = {a, b};
-    for (int i = 0; i < 2; i++) {
-        const char *dash = strchr(text[i], '-');
-        const size_t n = dash != NULL ? (size_t)(dash - text[i]) : strlen(text[i]);
-        if (parse_i64(text[i], n, &v[i][0]) != 0 ||
-            (dash != NULL && parse_i64(dash + 1, strlen(dash + 1), &v[i][1]) != 0)) {
-            v[i][0] = -1;
-        }
-    }
-    if (v[0][0] != v[1][0]) {
-        return v[0][0] < v[1][0] ? -1 : 1;
-    }
-    return v[0][1] < v[1][1] ? -1 : v[0][1] > v[1][1];
 }
 
 int64_t tail_find(struct tail *t, size_t instrument, enum list_kind kind, const char *id)
