@@ -57,7 +57,11 @@ end_one() { # pid file, seconds
     local pid i
     if alive "$1"; then
         pid=$(pid_of "$1")
-        kill -TERM "$pid" 2>/dev/null
+        if [ "${1##*/}" = dashboard ]; then
+            kill -TERM -- "-$pid" 2>/dev/null # while it is being built that is more than one process
+        else
+            kill -TERM "$pid" 2>/dev/null
+        fi
         for ((i = 0; i < $2 * 20; i++)); do
             alive "$1" || break
             sleep 0.05
@@ -66,6 +70,8 @@ end_one() { # pid file, seconds
             echo "stack: ${1##*/} did not end within $2 s, killed" >&2
             kill -KILL "$pid" 2>/dev/null
         fi
+        # npm goes on after TERM; what it leaves half done is done anew next time.
+        [ "${1##*/}" = dashboard ] && kill -KILL -- "-$pid" 2>/dev/null
     fi
     rm -f "$1"
 }
@@ -143,6 +149,9 @@ for name in $ports; do
     port=${!name}
     if ! [[ $port =~ ^[0-9]{1,5}$ && $port -le 65535 ]]; then
         die "$name: $port is not a port (0..65535)"
+    fi
+    if [ "$name" = FRONTEND_PORT ] && [ "$port" = 0 ]; then
+        die "FRONTEND_PORT: the page's address has to be known before it starts; 0 picks none"
     fi
     if [ "$port" != 0 ] && taken "$port"; then
         die "port $port ($name) is taken by another program: end it (\`make stop\` if it is ours), or
@@ -323,7 +332,6 @@ start_dashboard() {
     local dir=${FRONTEND_DIR:-$PWD/build/frontend}
     deploy/local/frontend.sh build "$dir" || return
     cd "$dir/.next/standalone" || return
-    # "localhost" as the page's own host may be: the page asks under the name of this machine.
     exec env HOSTNAME=127.0.0.1 PORT="$FRONTEND_PORT" NEXT_TELEMETRY_DISABLED=1 \
         NEXT_PUBLIC_API_URL="${NEXT_PUBLIC_API_URL:-http://127.0.0.1:$BACKEND_PORT}" node server.js
 }
