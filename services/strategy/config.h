@@ -7,6 +7,8 @@
 #include "common/base/opt.h"
 #include "common/io/redis.h"
 #include "common/market/symbols.h"
+#include "services/strategy/core/footprint.h"
+#include "services/strategy/core/regime.h"
 
 struct config {
     char redis_url[512];
@@ -20,10 +22,15 @@ struct config {
     int64_t max_names;
     int64_t window_sec;
     char liquidation_bin[24];
+    int64_t footprint_bin, footprint_candles, imbalance_ratio, regime_candles;
+    char imbalance_min[24], regime_min_volume[24];
+    char regime_weight[REGIME_SHARES][24], regime_trend[24], regime_range[24];
     // Derived by config_check():
     struct redis_url url;
     struct instrument ins[SYMBOLS_MAX];
     size_t n_ins;
+    struct footprint_params foot;
+    struct regime_params regime;
 };
 
 extern const struct opt_table config_table;

@@ -75,6 +75,10 @@ static void start(struct app *a, struct loop *loop, const struct config *cfg)
                                              .ins = cfg->ins[i],
                                              .window_sec = cfg->window_sec,
                                              .max_names = (size_t)cfg->max_names,
+                                             .foot = cfg->foot,
+                                             .regime = cfg->regime,
+                                             .imbalance_min = cfg->imbalance_min,
+                                             .regime_min_volume = cfg->regime_min_volume,
                                              .flush_ms = 1000 / cfg->updates_per_sec});
     }
 }

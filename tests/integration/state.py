@@ -3,6 +3,7 @@
 import json
 from fractions import Fraction
 
+import indicators
 import reference
 from stack import wait_for
 
@@ -108,6 +109,8 @@ def snapshot(db, stack, symbol=None):
         tail = key[len(prefix):]
         if tail in ("book", "mark"):
             continue  # the newest view of a moment, no function of the stored trades
+        if tail in ("regime", "minutes"):
+            continue  # of complete candles: move with the instrument clock after the last trade
         fields = {k: v for k, v in db.hash(key).items() if not k.startswith("_")}
         for name in CLOCKED:
             if tail == "strategy":
@@ -164,6 +167,7 @@ def check_redis(db, stack, market, symbol=None):
     check_metrics(db, key, market, found)
     for name, tf_ms in TIMEFRAMES.items():
         check_candles(db, key, market, name, tf_ms, found)
+    indicators.check(db, key, market, found, exact, TIMEFRAMES)
     return found
 
 

@@ -31,6 +31,10 @@ void still_candles(const struct ask *a, struct jw *w);
 void live_strategy_metrics(const struct ask *a, struct jw *w);
 void still_strategy_metrics(const struct ask *a, struct jw *w);
 
+// answer_indicators.c
+void context_analysis(const struct snap *s, struct jw *w); // member of an open object
+void still_diagnostics(const struct ask *a, struct jw *w);
+
 // answer_debug.c
 void still_debug_vwap(const struct ask *a, struct jw *w);
 void still_debug_poc(const struct ask *a, struct jw *w);

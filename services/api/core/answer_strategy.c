@@ -44,7 +44,23 @@ static const struct {
 };
 #define N_NUMBERS (sizeof CANDLE_NUMBERS / sizeof CANDLE_NUMBERS[0])
 
-static bool candle_members(const struct rfield *f, const char *tf, struct jw *w)
+// footprint_bin, footprint, stacked: of the newest candles; older ones have none.
+static void footprint_members(const struct rfield *f, struct jw *w)
+{
+    struct jmember m;
+    if (f == NULL || !jscan_is_json(f->value, f->vlen)) {
+        return;
+    }
+    for (size_t pos = 0; jscan_member(f->value, f->vlen, &pos, &m) == 1;) {
+        char key[24];
+        if (str_copyn(key, sizeof key, m.key.p, m.key.n)) {
+            put_json(w, key, m.value);
+        }
+    }
+}
+
+static bool candle_members(const struct rfield *f, const char *tf, const struct rhash *footprints,
+                           struct jw *w)
 {
     struct slice v[N_NUMBERS] = {{NULL, 0}};
     struct slice stamp = {NULL, 0}, complete = {NULL, 0};
@@ -74,6 +90,7 @@ static bool candle_members(const struct rfield *f, const char *tf, struct jw *w)
         raw_member(w, CANDLE_NUMBERS[i].shown, v[i]);
     }
     jw_kbool(w, "complete", slice_eq(complete, "true"));
+    footprint_members(rhash_find(footprints, f->name), w);
     jw_end_obj(w);
     return true;
 }
@@ -81,8 +98,9 @@ static bool candle_members(const struct rfield *f, const char *tf, struct jw *w)
 // The newest `count` candles, oldest first. Field names are bucket starts in milliseconds: of one
 // length, so their byte order is their order in time; others ("_ver") sort elsewhere and fail to
 // parse. Returns how many were written.
-static size_t candles(const struct snap *s, size_t tf, size_t count, struct jw *w)
+static size_t candles(const struct snap *s, size_t tf, size_t count, bool footprints, struct jw *w)
 {
+    const struct rhash *shown = s->sec[tf == 0 ? SEC_FOOT_1M : SEC_FOOT_5M];
     const struct rhash *h = s->sec[tf == 0 ? SEC_CANDLES_1M : SEC_CANDLES_5M];
     size_t end = rhash_count(h), done = 0;
     while (end > 0 && rhash_at(h, end - 1)->name[0] == '_') {
@@ -91,7 +109,7 @@ static size_t candles(const struct snap *s, size_t tf, size_t count, struct jw *
     size_t from = end > count ? end - count : 0;
     jw_arr(w);
     for (size_t i = from; i < end; i++) {
-        done += candle_members(rhash_at(h, i), TF_NAME[tf], w);
+        done += candle_members(rhash_at(h, i), TF_NAME[tf], footprints ? shown : NULL, w);
     }
     jw_end_arr(w);
     return done;
@@ -102,7 +120,7 @@ void still_candles(const struct ask *a, struct jw *w)
     size_t tf = a->q->num[1] == 1 ? 1 : 0;
     jw_kstr(w, "timeframe", TF_NAME[tf]);
     jw_key(w, "candles");
-    size_t n = candles(a->snap, tf, (size_t)a->q->num[2], w);
+    size_t n = candles(a->snap, tf, (size_t)a->q->num[2], true, w);
     jw_kint(w, "count", (int64_t)n);
     still_who(a, w);
 }
@@ -185,11 +203,11 @@ void still_strategy_status(const struct ask *a, struct jw *w)
     jw_obj(w);
     for (size_t tf = 0; tf < 2; tf++) {
         jw_key(w, TF_NAME[tf]);
-        candles(s, tf, 20, w);
+        candles(s, tf, 20, false, w);
     }
     jw_end_obj(w);
     jw_end_obj(w);
-    jw_kraw(w, "context_analysis", NULL);
+    context_analysis(s, w);
     still_who(a, w);
 }
 

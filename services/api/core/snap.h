@@ -25,6 +25,9 @@ enum section {
     SEC_MARK,       // :mark
     SEC_BACKFILL,   // :backfill
     SEC_BOOK,       // :book
+    SEC_FOOT_1M,    // :footprint:1m
+    SEC_FOOT_5M,    // :footprint:5m
+    SEC_REGIME,     // :regime
     SEC_FEED,       // health hash of the collector that serves this instrument
     SEC_COUNT_,
 };

@@ -14,10 +14,12 @@
 #define BIT(sec) (1u << (sec))
 #define ALL_SECTIONS (BIT(SEC_FEED) - 1)
 #define DAY_SECTIONS (BIT(SEC_DAY) | BIT(SEC_PREV) | BIT(SEC_PROFILE))
-#define BULKY (BIT(SEC_PROFILE) | BIT(SEC_CANDLES_1M) | BIT(SEC_CANDLES_5M))
+#define FOOTPRINTS (BIT(SEC_FOOT_1M) | BIT(SEC_FOOT_5M))
+#define BULKY (BIT(SEC_PROFILE) | BIT(SEC_CANDLES_1M) | BIT(SEC_CANDLES_5M) | FOOTPRINTS)
 
 // Hashes too large to be read again for each trade: notices say which fields changed.
-static const enum section BULK[] = {SEC_PROFILE, SEC_CANDLES_1M, SEC_CANDLES_5M};
+static const enum section BULK[] = {SEC_PROFILE, SEC_CANDLES_1M, SEC_CANDLES_5M, SEC_FOOT_1M,
+                                    SEC_FOOT_5M};
 #define N_BULK (sizeof BULK / sizeof BULK[0])
 // Candles that were trimmed are not named by notices; so many more than are kept and the hash is
 // read as a whole.
@@ -76,6 +78,9 @@ static void section_key(const struct inst *in, enum section sec, char key[KEY_MA
         [SEC_MARK] = "mark",
         [SEC_BACKFILL] = "backfill",
         [SEC_BOOK] = "book",
+        [SEC_FOOT_1M] = "footprint:1m",
+        [SEC_FOOT_5M] = "footprint:5m",
+        [SEC_REGIME] = "regime",
     };
     char text[48];
     if (tail[sec]) {
@@ -312,7 +317,8 @@ static const struct {
     {SEC_INSTRUMENT, "_updated_ms", BIT(SEC_INSTRUMENT)},
     {SEC_CONTEXT, "_ver", BIT(SEC_CONTEXT) | DAY_SECTIONS},
     {SEC_COVERAGE, "_ver", BIT(SEC_COVERAGE)},
-    {SEC_STRATEGY, "_ver", BIT(SEC_STRATEGY) | BIT(SEC_CANDLES_1M) | BIT(SEC_CANDLES_5M)},
+    {SEC_STRATEGY, "_ver",
+     BIT(SEC_STRATEGY) | BIT(SEC_CANDLES_1M) | BIT(SEC_CANDLES_5M) | FOOTPRINTS | BIT(SEC_REGIME)},
     {SEC_METRICS, "_ver", BIT(SEC_METRICS)},
     {SEC_LIQ, "_ver", BIT(SEC_LIQ)},
     {SEC_MARK, "_ver", BIT(SEC_MARK)},
@@ -478,6 +484,9 @@ static unsigned topic_sections(struct slice topic)
         {"mark", BIT(SEC_MARK)},
         {"backfill", BIT(SEC_BACKFILL)},
         {"book", BIT(SEC_BOOK)},
+        {"footprint:1m", BIT(SEC_FOOT_1M)},
+        {"footprint:5m", BIT(SEC_FOOT_5M)},
+        {"regime", BIT(SEC_REGIME)},
     };
     for (size_t i = 0; i < sizeof TOPIC / sizeof TOPIC[0]; i++) {
         if (slice_eq(topic, TOPIC[i].topic)) {

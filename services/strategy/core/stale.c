@@ -128,9 +128,7 @@ void strategy_stale_trade(struct strategy *s, const struct trade *t)
 void strategy_replay(struct strategy *s, const struct trade *t)
 {
     strategy_add_to_candles(s, t);
-    if (t->ts_ms > s->window.end_ms - s->window.length_ms) {
-        collect(&s->job, t);
-    }
+    collect(&s->job, t);
 }
 
 static size_t lower(const struct stale_job *j, int64_t ts_ms)
@@ -219,9 +217,15 @@ void strategy_end_replay(struct strategy *s)
 {
     struct stale_job *j = &s->job;
     j->n = trades_unique(j->v, j->n);
+    struct minutes again;
+    minutes_init(&again, s->minutes.bin_ticks);
     for (size_t i = 0; i < j->n; i++) {
-        window_add(&s->window, j->v[i].ts_ms);
+        if (j->v[i].ts_ms > s->window.end_ms - s->window.length_ms) {
+            window_add(&s->window, j->v[i].ts_ms);
+        }
+        minutes_add(&again, &j->v[i]);
     }
+    minutes_take(&s->minutes, &again);
     free(j->v);
     *j = (struct stale_job){0};
 }

@@ -30,6 +30,9 @@ void strategy_init(struct strategy *s, const struct instrument *ins, int64_t win
     coverage_init(&s->cov[0]);
     coverage_init(&s->cov[1]);
     buf_init(&s->text, TEXT_MAX);
+    minutes_init(&s->minutes, ins->bin_ticks);
+    s->foot = (struct footprint_params){.bin_ticks = 50, .ratio_milli = 3000, .keep = 30};
+    regime_init(&s->regime, ins->bin_ticks);
 }
 
 void strategy_release(struct strategy *s)
@@ -42,6 +45,8 @@ void strategy_release(struct strategy *s)
     window_release(&s->window);
     ledger_release(&s->ledger);
     free(s->job.v);
+    minutes_release(&s->minutes);
+    regime_release(&s->regime);
     buf_release(&s->text);
 }
 
@@ -92,6 +97,7 @@ void strategy_on_trade(struct strategy *s, const struct trade *t, int64_t rx_us,
         return;
     }
     strategy_add_to_candles(s, t);
+    strategy_add_to_minutes(s, t);
     window_add(&s->window, t->ts_ms);
     if (t->ts_ms >= s->seen_ms) {
         s->seen_ms = t->ts_ms;
@@ -205,6 +211,9 @@ static void on_candle(void *arg, enum candle_event ev, const struct candle *c)
     case CANDLE_REVISED:
         s->revised++;
         candle_event(k, "candle_revised", c);
+        if (k->tf == 0) {
+            regime_revised(&s->regime, c->start_ms);
+        }
         break;
     }
     if (c->complete && c->start_ms > s->completed_ms[k->tf]) {

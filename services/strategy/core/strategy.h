@@ -12,7 +12,10 @@
 #include "common/market/coverage.h"
 #include "common/market/iclock.h"
 #include "common/market/ledger.h"
+#include "services/strategy/core/footprint.h"
+#include "services/strategy/core/minutes.h"
 #include "services/strategy/core/phase.h"
+#include "services/strategy/core/regime.h"
 #include "services/strategy/core/shown.h"
 #include "services/strategy/core/window.h"
 
@@ -27,6 +30,8 @@ struct strategy_sink {
     void (*candle)(void *arg, size_t tf, int64_t start_ms, const char *json, size_t n);
     void (*candle_gone)(void *arg, size_t tf, int64_t start_ms);
     void (*event)(void *arg, const char *type, int64_t ts_ms, const char *json, size_t n);
+    // Of strategy_footprints(); json NULL: the candle has none any more.
+    void (*footprint)(void *arg, size_t tf, int64_t start_ms, const char *json, size_t n);
     void *arg;
 };
 
@@ -58,6 +63,11 @@ struct strategy {
     int64_t left[N_TF][CANDLE_KEEP];
     size_t n_left[N_TF];
     struct stale_job job;
+    struct minutes minutes;
+    struct footprint_params foot;
+    int64_t foot_shown[N_TF][FOOTPRINT_KEEP_MAX]; // candles with a footprint in Redis, ascending
+    size_t n_foot_shown[N_TF];
+    struct regime regime;
     uint64_t kept_stale; // buckets given up: the streams no longer hold all their trades
     uint64_t bad, reloads, ver, completed, revised;
     struct buf text; // scratch
@@ -72,6 +82,19 @@ void strategy_on_history(struct strategy *s, const struct history *h);
 int64_t strategy_clock(struct strategy *s, int64_t wall_us, int64_t mono_ms);
 // Settles candles, sessions and coverage at the watermark; true when the sink was called.
 bool strategy_settle(struct strategy *s, int64_t watermark_ms, const struct strategy_sink *sink);
+
+// ---- indicators (indicators.c) ----------------------------------------------------------------
+// A counted trade into the minutes (used by the parts of this core).
+void strategy_add_to_minutes(struct strategy *s, const struct trade *t);
+// Footprints that changed since they were told, and candles that have none any more.
+void strategy_footprints(struct strategy *s, const struct strategy_sink *sink);
+// Steps the regime over what strategy_settle() completed or revised, tells regime_change events;
+// true when something changed. Not while there is more to read: each late trade would have the day
+// stepped again.
+bool strategy_regime(struct strategy *s, const struct strategy_sink *sink);
+// Minutes that are to be stored now: complete, and changed since they were.
+void strategy_minutes(struct strategy *s, bool all, field_sink sink, void *arg);
+void strategy_regime_fields(const struct strategy *s, field_sink sink, void *arg);
 
 // ---- restart -----------------------------------------------------------------------------------
 // A stored candle; coverage as it was written. ERR_* when it is none.

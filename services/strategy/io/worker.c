@@ -17,7 +17,9 @@
 #include "common/base/mem.h"
 #include "common/io/daystore.h"
 #include "common/io/recall.h"
+#include "common/market/liquidation.h"
 #include "services/strategy/core/latency.h"
+#include "services/strategy/io/indicators.h"
 #include "services/strategy/io/load.h"
 
 #define REFRESH_MS 1000
@@ -37,6 +39,7 @@ struct worker {
     char strategy_key[KEY_MAX], metrics_key[KEY_MAX], events_key[KEY_MAX],
         candles_key[N_TF][KEY_MAX];
     struct recall recall;
+    struct indicators indicators;
     uint64_t written_changes; // ledger_changes() at the last flush
     bool loading;             // replies of a load are awaited
     bool write_all;           // the first flush after a load
@@ -60,15 +63,39 @@ static void drop_state(struct worker *w)
     }
 }
 
+// A quantity of the configuration in lots, cut off below a lot.
+static int64_t lots_of(const char *text, const struct instrument *ins)
+{
+    int64_t v = 0;
+    if (text == NULL || number_floor(text, ins->qty_scale, &v) != 0) {
+        return 0;
+    }
+    return v;
+}
+
+static void worker_set_params(struct worker *w)
+{
+    struct strategy *c = &w->core;
+    const struct instrument *ins = &c->ledger.ins;
+    if (w->o.foot.keep > 0) {
+        c->foot = w->o.foot;
+        c->regime.p = w->o.regime;
+    }
+    c->foot.min_qty = lots_of(w->o.imbalance_min, ins);
+    c->regime.p.min_volume = lots_of(w->o.regime_min_volume, ins);
+}
+
 static void fresh_state(struct worker *w, const struct instrument *ins)
 {
     drop_state(w);
     strategy_init(&w->core, ins, w->o.window_sec * 1000);
     ledger_limit_names(&w->core.ledger, w->o.max_names);
+    worker_set_params(w);
     w->has_state = true;
     daystore_init(&w->days, &w->core.ledger, "strategy:", "strategy:profile:");
     w->write_all = true;
     w->replace_all = false;
+    indicators_fresh(&w->indicators, false);
     w->written_changes = 0;
     w->oldest_rx_us = w->sent_rx_us = 0;
     w->caught_up = false;
@@ -179,7 +206,8 @@ static void on_days(void *arg, const struct err *why)
     }
     w->written_changes = ledger_changes(&c->ledger);
     struct redis *r = follow_redis(w->follow);
-    int rc = redis_cmd(r, on_candles_1m, w, "HGETALL %s", w->candles_key[0]);
+    int rc = indicators_load(&w->indicators, r);
+    rc = rc ? rc : redis_cmd(r, on_candles_1m, w, "HGETALL %s", w->candles_key[0]);
     rc = rc ? rc : redis_cmd(r, on_candles_5m, w, "HGETALL %s", w->candles_key[1]);
     if (rc) {
         redis_kick(r, "the write link takes no command");
@@ -324,6 +352,12 @@ static void put_event(void *arg, const char *type, int64_t ts_ms, const char *js
     log_ev(LOG_DEBUG, type, F_STR("sym", w->o.ins.name), F_INT("ts_ms", ts_ms));
 }
 
+static void put_footprint(void *arg, size_t tf, int64_t start_ms, const char *json, size_t n)
+{
+    struct worker *w = arg;
+    indicators_put_footprint(&w->indicators, tf, start_ms, json, n);
+}
+
 static void publish(struct worker *w, const char *topic, const char *changed)
 {
     char tail[64];
@@ -385,7 +419,7 @@ static void write_metrics_run_fields(struct worker *w)
     put_i64(w->tx, "_ver", (int64_t)c->ver);
 }
 
-static void write_notices(struct worker *w, bool changed)
+static void write_notices(struct worker *w, bool changed, bool regime)
 {
     for (size_t i = 0; i < N_TF; i++) {
         if (w->n_changed[i] > 0) {
@@ -393,6 +427,17 @@ static void write_notices(struct worker *w, bool changed)
             str_fmt(topic, sizeof topic, "candles:%s", strategy_tf[i]);
             publish(w, topic, w->n_changed[i] <= NOTICE_CANDLES ? buf_cstr(&w->changed[i]) : "");
         }
+    }
+    for (size_t i = 0; i < N_TF; i++) {
+        struct indicators *x = &w->indicators;
+        if (x->n_changed[i] > 0) {
+            char topic[24];
+            str_fmt(topic, sizeof topic, "footprint:%s", strategy_tf[i]);
+            publish(w, topic, x->n_changed[i] <= NOTICE_CANDLES ? buf_cstr(&x->changed[i]) : "");
+        }
+    }
+    if (regime) {
+        publish(w, "regime", "\"regime\"");
     }
     if (w->events > 0) {
         publish(w, "events", "");
@@ -420,6 +465,7 @@ static bool on_flush(void *arg, struct redis_tx *tx, bool caught_up)
         del_key(w, w->metrics_key);
         del_key(w, w->candles_key[0]);
         del_key(w, w->candles_key[1]);
+        indicators_fresh(&w->indicators, true);
         w->replace_all = false;
     }
     bool counted = ledger_changes(&c->ledger) != w->written_changes || w->write_all;
@@ -431,9 +477,15 @@ static bool on_flush(void *arg, struct redis_tx *tx, bool caught_up)
     // Behind the newest entry the exchange has gone on, but not behind what is still unread.
     int64_t clock = strategy_clock(c, follow_wall_us(w->follow), loop_mono_ms(w->o.loop));
     int64_t watermark = caught_up ? clock : c->ledger.newest_ms;
-    const struct strategy_sink sink = {
-        .candle = put_candle, .candle_gone = del_candle, .event = put_event, .arg = w};
+    const struct strategy_sink sink = {.candle = put_candle,
+                                       .candle_gone = del_candle,
+                                       .event = put_event,
+                                       .footprint = put_footprint,
+                                       .arg = w};
     bool changed = strategy_settle(c, watermark, &sink) || counted;
+    bool regime =
+        indicators_flush(&w->indicators, tx, &sink, caught_up, counted, loop_mono_ms(w->o.loop));
+    changed |= regime || w->indicators.n_changed[0] > 0 || w->indicators.n_changed[1] > 0;
     if (!changed) {
         c->ver--;
     }
@@ -447,7 +499,7 @@ static bool on_flush(void *arg, struct redis_tx *tx, bool caught_up)
     }
     write_metrics_run_fields(w);
     redis_tx_hset_end(tx);
-    write_notices(w, changed);
+    write_notices(w, changed, regime);
     w->sent_rx_us = w->oldest_rx_us;
     w->oldest_rx_us = 0;
     return true;
@@ -486,6 +538,7 @@ struct worker *worker_new(const struct worker_opts *o)
         buf_init(&w->changed[i], TEXT_MAX);
     }
     strategy_stored_init(&w->stored);
+    indicators_init(&w->indicators, &o->ins, &w->core);
     w->follow = follow_new(&(struct follow_opts){.loop = o->loop,
                                                  .url = o->url,
                                                  .service = "strategy",
@@ -513,6 +566,7 @@ void worker_free(struct worker *w)
     follow_free(w->follow);
     drop_state(w);
     strategy_stored_release(&w->stored);
+    indicators_release(&w->indicators);
     buf_release(&w->text);
     for (size_t i = 0; i < N_TF; i++) {
         buf_release(&w->changed[i]);

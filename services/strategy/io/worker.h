@@ -7,6 +7,8 @@
 
 #include "common/base/buf.h"
 #include "common/io/follow.h"
+#include "services/strategy/core/footprint.h"
+#include "services/strategy/core/regime.h"
 
 struct worker;
 struct worker_opts {
@@ -16,6 +18,9 @@ struct worker_opts {
     int64_t window_sec;
     size_t max_names; // TRADE_NAMES_MAX
     int64_t flush_ms;
+    struct footprint_params foot; // keep 0: the defaults of both; min_qty and min_volume are below
+    struct regime_params regime;
+    const char *imbalance_min, *regime_min_volume; // decimals, borrowed; NULL = 0
 };
 struct worker *worker_new(const struct worker_opts *o);
 void worker_free(struct worker *w);

@@ -19,7 +19,8 @@ static const int64_t from_ms[2] = {INT64_C(1723156865000), INT64_C(1723117265000
 #define SPAN_MS INT64_C(7200000)
 
 static const char *const aof[] = {"--appendonly", "yes", "--appendfsync", "always", NULL};
-static const char *const patterns[] = {"strategy", "strategy:*", "metrics", "candles:*", NULL};
+static const char *const patterns[] = {"strategy", "strategy:*",  "metrics", "candles:*",
+                                       "minutes",  "footprint:*", "regime",  NULL};
 
 static void run(void *arg)
 {
@@ -57,7 +58,7 @@ static char *final_state(struct with_redis *w)
         cr_assert(clock_system().mono_ms(NULL) < deadline, "the service does not come to an end");
         usleep(20000);
     }
-    usleep(1300000); // one refresh
+    usleep(2300000); // two refreshes: the profile is measured once a second
     cr_assert(settled(w));
     return state_text(w, patterns);
 }
