@@ -132,6 +132,7 @@ const struct route routes[] = {
     {.method = "GET",
      .path = "/strategy/analysis/diagnostics",
      .summary = "Regime with every input it was made of",
+     .answer = &schema_diagnostics,
      .param = {P_SYMBOL},
      .live = live_age,
      .still = still_diagnostics},

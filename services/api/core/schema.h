@@ -134,6 +134,7 @@ extern const struct schema schema_metrics, schema_symbols;
 
 // ---- schema_strategy.c
 extern const struct schema schema_strategy_status, schema_candles, schema_strategy_metrics;
+extern const struct schema schema_diagnostics;
 extern const struct schema schema_debug_vwap, schema_debug_poc, schema_debug_exchangeinfo;
 
 #endif

@@ -1,5 +1,12 @@
 #include "services/api/core/schema.h"
 
+SCHEMA(candle_cell, "FootprintCell", NUM("price", "lower edge of the row"),
+       NUM("buy_vol", "aggressor bought"), NUM("sell_vol", "aggressor sold"),
+       TEXT_("imbalance", "diagonal imbalance: buy or sell"));
+
+SCHEMA(candle_stack, "StackedImbalance", TEXT("side", "buy or sell"), NUM("from", "lowest row"),
+       NUM("to", "highest row"));
+
 SCHEMA(candle, "Candle", TIME("timestamp", "begin"), INT("timestamp_ms", "the same"),
        TEXT("timeframe", "1m or 5m"), NUM_("open", "first price"), NUM_("high", "highest price"),
        NUM_("low", "lowest price"), NUM_("close", "last price"), NUM_("volume", "in base units"),
@@ -8,7 +15,18 @@ SCHEMA(candle, "Candle", TIME("timestamp", "begin"), INT("timestamp_ms", "the sa
        NUM_("vwap", "of its trades"), NUM_("poc", "price with most volume"),
        NUM_("coverage", "proven share of its time, 0 to 1"),
        NUM_("min_delta", "lowest running delta"), NUM_("max_delta", "highest running delta"),
-       INT_("rev", "grows when a finished candle is revised"), YES("complete", "its time is over"));
+       INT_("rev", "grows when a finished candle is revised"), YES("complete", "its time is over"),
+       SOMETIMES("footprint_bin", M_NUM, "height of its rows; only the newest candles have them"),
+       {.name = "footprint",
+        .type = M_LIST,
+        .absent = true,
+        .of = &schema_candle_cell,
+        .text = "rows with trades, ascending"},
+       {.name = "stacked",
+        .type = M_LIST,
+        .absent = true,
+        .of = &schema_candle_stack,
+        .text = "three adjacent imbalances of one side, or more"});
 
 SCHEMA(candles, "Candles", TEXT("timeframe", "1m or 5m"), LIST("candles", candle, "oldest first"),
        INT("count", "how many"), SPREAD(who), SPREAD(age));
@@ -21,10 +39,10 @@ SCHEMA(engine, "EngineState", YES("is_running", "strategy is alive"),
        LIST_OF("active_timeframes", M_TEXT, "of its candles"), TIME_("last_update", "last write"),
        OBJ("candle_buffers", buffers, "newest candles"));
 
-SCHEMA(analysis, "ContextAnalysis", TEXT_("regime", "of the market"), NUM_("confidence", "0 to 1"),
+SCHEMA(analysis, "ContextAnalysis", TEXT_("regime", "trend or range"), NUM_("confidence", "0 to 1"),
        NUM_("vwap", "of the day"), NUM_("poc", "of the day"),
        NUM_("cumulative_delta", "of the day"),
-       NUM_("volume_profile_strength", "share of the point of control"),
+       NUM_("volume_profile_strength", "Gini coefficient of its bins"),
        TIME_("timestamp", "of the analysis"));
 
 SCHEMA(window, "SessionWindow", TIME_("start", "begin"), TIME_("end", "end, exclusive"),
@@ -90,3 +108,31 @@ SCHEMA(debug_exchangeinfo, "DebugExchangeInfo", NUM_("tickSize", "smallest price
        INT_("qtyScale", "decimals kept of quantities"), TIME_("updated", "last read"),
        NUM_("clock_offset_ms", "this machine's clock against the venue's"),
        ANY_("raw", "as the venue publishes it"), SPREAD(who), SPREAD(age));
+
+SCHEMA(regime_analysis, "RegimeAnalysis", TEXT_("regime", "trend or range"),
+       NUM_("confidence", "0 to 1"), NUM_("vwap", "of the day, now"),
+       NUM_("poc", "of the day, now"), NUM_("cumulative_delta", "of the day, now"),
+       NUM_("volume_profile_strength", "Gini coefficient of its bins"),
+       TIME_("timestamp", "end of the newest candle looked at"), NUM_("score", "weighted sum"),
+       NUM_("path", "net move over path length"), NUM_("distance", "from VWAP, 1 = three sigmas"),
+       NUM_("delta", "net delta over volume"), NUM_("outside", "closes outside the value area"),
+       TIME_("since", "when this regime began"));
+
+SCHEMA(regime_inputs, "RegimeInputs", INT_("candles", "looked back on"),
+       INT_("steps", "complete candles of the day"), NUM_("volume", "of the candles"),
+       NUM_("price", "last close"), NUM_("vwap", "up to there"), NUM_("sigma", "up to there"),
+       NUM_("val", "up to there"), NUM_("vah", "up to there"),
+       NUM_("coverage", "proven share of the day"));
+
+SCHEMA(regime_levels, "RegimeLevels", NUM_("vwap", "now"), NUM_("sigma", "now"), NUM_("poc", "now"),
+       NUM_("vah", "now"), NUM_("val", "now"), NUM_("high", "of the day"),
+       NUM_("low", "of the day"));
+
+SCHEMA(regime_profile, "RegimeProfile", NUM_("strength", "Gini coefficient of its bins"),
+       NUM_("poc", "point of control"), NUM_("volume", "of the day"));
+
+SCHEMA(diagnostics, "Diagnostics", OBJ("analysis", regime_analysis, "the decision and its parts"),
+       OBJ("context", regime_inputs, "the day at that candle's end"),
+       OBJ("levels", regime_levels, "the day now"),
+       OBJ("volume_profile", regime_profile, "the day now"),
+       ANY_("parameters", "weights and thresholds"), SPREAD(who), SPREAD(age));

@@ -137,6 +137,18 @@ static inline struct snap *full_snap(const struct instrument *who, const char *s
                        CANDLE("1723107480000", "true"), "1723107600000",
                        CANDLE("1723107600000", "false"), "1723107420000", "{\"broken\":"));
     snap_set_take(s, SEC_CANDLES_5M, HASH("1723107600000", CANDLE("1723107600000", "false")));
+    snap_set_take(s, SEC_FOOT_1M,
+                  HASH("1723107600000",
+                       "{\"footprint_bin\":5.0,\"footprint\":[{\"price\":61640.0,\"buy_vol\":3.000,"
+                       "\"sell_vol\":1.000,\"imbalance\":\"buy\"}],\"stacked\":[{\"side\":\"buy\","
+                       "\"from\":61640.0,\"to\":61650.0}]}"));
+    snap_set_take(s, SEC_REGIME,
+                  HASH("regime", "range", "confidence", "0.30000000", "score", "0.18333333", "path",
+                       "0.33333333", "distance", "0.00000000", "delta", "0.33333333", "outside",
+                       "0.00000000", "candles", "3", "steps", "3", "volume", "3.000", "price",
+                       "61640.1", "vwap", "61680.10000000", "sigma", "0.08164966", "val", "61590.3",
+                       "vah", "61706.0", "at_ms", "1723107600000", "since_ms", "1723075200000",
+                       "parameters", "{\"candles\":60}", "profile_strength", "0.61000000"));
     snap_set_take(s, SEC_LIQ,
                   HASH("day", "2024-08-08", "bin", "100", "buy_liquidations", "2.500",
                        "sell_liquidations", "1.140", "count", "5", "last_ts_ms", "1723107500000",
