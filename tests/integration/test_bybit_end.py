@@ -130,7 +130,7 @@ class BybitEnd(Scenario):
                 found = lambda: json.loads(http(
                     f"http://127.0.0.1:{s.p_collector.health_port}/health")[2])["bybit:BTCUSDT.audit_found"]
                 wait_for(lambda: found() >= 12, 20, lambda: f"the audit finds 12: {found()}")
-                wait_for(lambda: db("XLEN", s.key("liquidations")) >= 3, 30, "liquidations arrive")
+                wait_for(lambda: db("XLEN", s.key("liquidations")) >= 1, 90, "liquidations arrive")
                 wait_for(lambda: db("HGET", s.key("mark"), "mark"), 10, "a mark price")
                 s.fault("pause")
                 first = min(t.ts for t in state.stored_trades(db, s))
