@@ -89,7 +89,9 @@ class Push(Scenario):
         """Live: numbers go up by what was sent, each trade once, also over a resume."""
         rec = recordings.DENSE
         with Stack(label="push-live") as s:
-            self.play(s, rec, seconds=6 * PATIENCE)
+            # A client that falls behind by more than is kept is told of a gap, rightly.
+            self.play(s, rec, seconds=6 * PATIENCE, services=("context", "strategy"))
+            s.service("api", API_TRADES_MAX=100000)
             c = WsClient(s.api_port, "/ws")
             subscribe(c, ["trades", "candles:1m", "price"])
             ids, seq, candles = [], {}, {}
@@ -131,7 +133,7 @@ class Push(Scenario):
         with Stack(label="push-stuck") as s:
             self.play(s, recordings.DENSE, seconds=8 * PATIENCE)
             s.p_api.term(5)
-            s.service("api", API_WS_STUCK_MS=1500, API_WS_PING_MS=500)
+            s.service("api", API_TRADES_MAX=100000, API_WS_STUCK_MS=1500, API_WS_PING_MS=500)
             stuck = []
             for _ in range(20):
                 c = WsClient(s.api_port, "/ws")
