@@ -96,6 +96,8 @@ CONTRACT = {
             "footprint": [{**ROW, "rank": INT}], "trade_count": INT}),
         "metadata": {"last_update": W, "trade_count": I, "buffer_size": I, "cumulative_volume": N},
         "backfill_complete": BOOL, "metrics_precision": T},
+    "/strategy/analysis/diagnostics": {
+        "analysis": ANY, "context": ANY, "levels": ANY, "volume_profile": ANY, "parameters": ANY},
     "/debug/vwap": {"first_trade": END_TRADE, "last_trade": END_TRADE},
     "/debug/poc": {"bin_size": N, "top_bins": [{"rank": INT}], "poc_price": N, "poc_volume": N},
     "/debug/exchangeinfo": {"tickSize": N, "stepSize": N, "minQty": N, "minNotional": N, "raw": ANY},
