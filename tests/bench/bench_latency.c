@@ -31,7 +31,7 @@
 #include <unistd.h>
 
 #define ROUNDS 5
-#define SAMPLES 80
+#define SAMPLES 60
 #define SPACING_US 60000
 #define KEY "bc4:{binance:BTCUSDT}:"
 
