@@ -9,6 +9,7 @@ cores. CPU is that of the collector's processes alone, per 1,000 events (trades 
 import json
 import os
 import pathlib
+import signal
 import statistics
 import sys
 import time
@@ -99,6 +100,7 @@ def main():
             f.write(json.dumps(line) + "\n")
         print(f"  {name}: {figure:.2f} {unit}" + (f", ratio {ratio:.2f}" if ratio else ""))
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # nothing is left running
     runs = []
     try:
         runs = [Run(SYMBOLS[:1]), Run(SYMBOLS)]
