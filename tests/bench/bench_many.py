@@ -52,9 +52,10 @@ def events(s, symbols):
 class Run:
     """One stack with so many symbols, measured in rounds that alternate with another's."""
 
-    def __init__(self, symbols):
+    def __init__(self, symbols, stacks):
         self.symbols, self.cpu, self.trades, self.depth, self.rss = symbols, [], [], [], []
         self.s = Stack(symbols=symbols, label="many")
+        stacks.append(self.s)
         self.s.redis("--appendonly", "no")
         start = int(time.time() * 1000) - 1_200_000
         self.s.sim("--generate", "--from", start, "--speed", SPEED, "--rate", RATE,
@@ -101,9 +102,9 @@ def main():
         print(f"  {name}: {figure:.2f} {unit}" + (f", ratio {ratio:.2f}" if ratio else ""))
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # nothing is left running
-    runs = []
+    stacks = []
     try:
-        runs = [Run(SYMBOLS[:1]), Run(SYMBOLS)]
+        runs = [Run(SYMBOLS[:1], stacks), Run(SYMBOLS, stacks)]
         for _ in range(ROUNDS):
             for run in runs:
                 run.round()
@@ -123,8 +124,8 @@ def main():
         row(f"{n} instruments: collector's memory, a further instrument", extra, "MB RSS", 10, "< 10",
             extra < 10)
     finally:
-        for run in runs:
-            run.s.__exit__(*sys.exc_info())
+        for s in stacks:
+            s.__exit__(*sys.exc_info())
 
 
 if __name__ == "__main__":
