@@ -87,8 +87,8 @@ def steps(market, complete_to):
             break
         for t in minutes[start]:
             q, pq, ppq = q + t.qty, pq + t.price * t.qty, ppq + t.price * t.price * t.qty
-            row = bins.setdefault(t.price // units.bin, [Fraction(0)])
-            row[0] += t.qty
+            row = bins.setdefault(t.price // units.bin, [0])
+            row[0] += int(t.qty * 10 ** 10)  # whole numbers, exactly: the area is walked often
         val, vah = reference.value_area_of(bins)
         delta = sum(t.qty if t.side == "buy" else -t.qty for t in minutes[start])
         out.append({"start": start, "close": minutes[start][-1].price, "delta": delta,
@@ -112,6 +112,13 @@ def steps(market, complete_to):
     return out
 
 
+def every_step(market):
+    """The steps of all its minutes, made once: a step knows nothing of those behind it."""
+    if not hasattr(market, "regime_steps"):
+        market.regime_steps = steps(market, max(t.ts for t in market.cur.trades))
+    return market.regime_steps
+
+
 def changes(all_steps):
     """[(at_ms, to)] of the day, which begins as range."""
     out, now = [], False
@@ -124,7 +131,7 @@ def changes(all_steps):
 
 def regime_fields(market, complete_to):
     """Fields of :regime."""
-    all_steps = steps(market, complete_to)
+    all_steps = [s for s in every_step(market) if s["start"] <= complete_to]
     if not all_steps:
         return {"regime": "range", "score": ""}
     s, u = all_steps[-1], market.units
@@ -164,9 +171,10 @@ def strength(bins):
 
 def check(db, key, market, found, exact, timeframes):
     """Adds differences between Redis and the recomputation to `found`."""
+    every_step(market)  # takes its time, so it comes before anything is read
     for name, tf_ms in timeframes.items():
-        stored = {int(k): exact(v) for k, v in db.hash(key(f"footprint:{name}")).items()}
         want = footprints(market, tf_ms)
+        stored = {int(k): exact(v) for k, v in db.hash(key(f"footprint:{name}")).items()}
         found.same(f"footprint:{name} candles", sorted(stored), sorted(want))
         for start, (rows, stacks) in want.items():
             got = stored.get(start, {})

@@ -208,7 +208,7 @@ def value_area_of(bins):
     if not bins:
         return None
     lowest, highest = min(bins), max(bins)
-    volume = lambda i: bins[i][0] if i in bins else Fraction(0)
+    volume = lambda i: bins[i][0] if i in bins else 0
     total = sum(row[0] for row in bins.values())
     lo = hi = poc_of(bins)
     area = volume(lo)
