@@ -218,7 +218,7 @@ export function PriceChart({ theme }: { theme: string }): React.ReactElement {
       return;
     }
     const from = firstChange(c.shown, list);
-    const isTail = c.shown.length > 0 && from >= c.shown.length - 2 && list.length >= c.shown.length;
+    const isTail = c.shown.length > 0 && from >= c.shown.length - 1 && list.length >= c.shown.length;
     const points = runningDelta(list, cumulative);
     const bars = points.map((d) => ({
       time: Math.floor(d.start / 1000) as UTCTimestamp,
