@@ -83,7 +83,13 @@ class Push(Scenario):
         # Behind one that no ring holds any more: told what is gone.
         subscribe(c, ["trades"], after="5-5")
         seen = c.until(lambda m: m.get("ch") == "trades" and m["type"] == "update")
-        self.assertIn("gap", [m["type"] for m in seen if m.get("ch") == "trades"])
+        gaps = [m for m in seen if m.get("ch") == "trades" and m["type"] == "gap"]
+        self.assertEqual([(m["from"], m["prev"]) for m in gaps], [(0, 0)])
+        # A position that was never sent is believed by nobody.
+        c.send_json({"op": "resume", "symbol": SYMBOL, "channels": {
+            ch: {"epoch": m["epoch"], "seq": 10**15} for ch in ("trades", "price", "profile")}})
+        again = first_of_each(c, ["trades", "price", "profile"])
+        self.assertEqual({again[ch]["type"] for ch in ("trades", "price", "profile")}, {"snapshot"})
 
     def test_every_trade_once_in_order(self):
         """Live: numbers go up by what was sent, each trade once, also over a resume."""

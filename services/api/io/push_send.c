@@ -76,12 +76,13 @@ static void send_keyed(struct push *p, struct client *k, size_t ins, size_t chan
     sub->snapshot = false;
 }
 
+// What lies between is gone: numbers from..to, from 0 when it began before anything we numbered.
 static void send_gap(struct push *p, struct client *k, size_t ins, size_t chan,
-                     struct subscription *sub, uint64_t first)
+                     struct subscription *sub, uint64_t first, bool older)
 {
     char text[96];
-    (void)str_fmt(text, sizeof text, "\"from\":%llu,\"to\":%llu", (unsigned long long)sub->sent + 1,
-                  (unsigned long long)first - 1);
+    (void)str_fmt(text, sizeof text, "\"from\":%llu,\"to\":%llu",
+                  (unsigned long long)(older ? 0 : sub->sent + 1), (unsigned long long)first - 1);
     add_message(p, k, ins, chan, "gap", first - 1, sub->sent, push_wall(p), text, NULL, NULL, "}");
     push_count(&p->gaps, 1);
     sub->sent = first - 1;
@@ -115,7 +116,7 @@ static void send_list(struct push *p, struct client *k, size_t ins, size_t chan,
     buf_clear(&p->list);
     tail_since(p->o.tail, ins, kind, sub->sent, LIST_BATCH, &p->list, &first, &last, last_id);
     if (!whole && (first > sub->sent + 1 || older)) {
-        send_gap(p, k, ins, chan, sub, first);
+        send_gap(p, k, ins, chan, sub, first, older);
     }
     if (last < first && !whole) {
         return;
@@ -140,12 +141,28 @@ bool push_is_pending(struct push *p, size_t ins, size_t chan, const struct subsc
     return v->seq > 0 && (sub->snapshot || v->seq != sub->sent);
 }
 
+// Nobody was sent what does not exist yet: such a position is of somewhere else.
+static void doubt(struct push *p, size_t ins, size_t chan, struct subscription *sub)
+{
+    const uint64_t newest = channels[chan].kind == CHAN_LIST
+                                ? tail_seq(p->o.tail, ins, channels[chan].list)
+                                : push_value(p, ins, chan)->seq;
+    if (sub->sent > newest) {
+        sub->sent = 0;
+        sub->snapshot = true;
+    }
+}
+
 void push_compose(struct push *p, struct client *k)
 {
     for (size_t i = 0; i < p->n; i++) {
         for (size_t c = 0; c < channels_n && buf_len(&k->out) < COMPOSE_BYTES; c++) {
             struct subscription *sub = session_sub(&k->session, i, c);
-            if (!sub->on || !push_is_pending(p, i, c, sub)) {
+            if (!sub->on) {
+                continue;
+            }
+            doubt(p, i, c, sub);
+            if (!push_is_pending(p, i, c, sub)) {
                 continue;
             }
             if (channels[c].kind == CHAN_STATE) {
