@@ -269,13 +269,26 @@ else
     unset REDIS_URL_FILE
 fi
 
+# The contracts of a venue among SYMBOLS (or SYMBOL), comma separated; those without a venue are of
+# DATA_SOURCE's.
+symbols_of() { # venue
+    local item own=binance out=
+    case ${DATA_SOURCE:-} in bybit*) own=bybit ;; esac
+    for item in $(tr ',' ' ' <<<"${SYMBOLS:-${SYMBOL:-BTCUSDT}}"); do
+        case $item in *:*) ;; *) item=$own:$item ;; esac
+        [ "${item%%:*}" = "$1" ] && out=$out${out:+,}${item#*:}
+    done
+    echo "$out"
+}
+
 if [ "$MODE" = demo ]; then
     if [ -n "${REPLAY:-}" ]; then
         # shellcheck disable=SC2206
         source=(--replay $REPLAY --speed "${REPLAY_SPEED:-1}")
     else
         # From yesterday 23:00 as fast as the services read, in real time from now on.
-        source=(--generate --speed "${DEMO_SPEED:-max}")
+        source=(--generate --speed "${DEMO_SPEED:-max}" --symbols "$(symbols_of binance)")
+        [ -n "$(symbols_of bybit)" ] && source+=(--bybit-symbols "$(symbols_of bybit)")
     fi
     launch exchange-sim "$BIN/exchange-sim" --port "$SIM_PORT" --control-port "$SIM_CONTROL_PORT" \
         "${source[@]}"
@@ -285,6 +298,9 @@ if [ "$MODE" = demo ]; then
     export BINANCE_WS_BASE_URL=ws://127.0.0.1:$SIM_PORT
     export BINANCE_REST_BASE_URL=http://127.0.0.1:$SIM_PORT
     export BINANCE_ARCHIVE_BASE_URL=http://127.0.0.1:$SIM_PORT
+    # Every venue of the demo is the simulated one, whatever SYMBOLS names.
+    export BYBIT_WS_BASE_URL=ws://127.0.0.1:$SIM_PORT
+    export BYBIT_REST_BASE_URL=http://127.0.0.1:$SIM_PORT
 fi
 
 for name in api collector context strategy backfill; do
