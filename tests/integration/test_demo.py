@@ -81,6 +81,26 @@ class Demo(unittest.TestCase):
 
         self.run_demo(interrupt)
 
+    def test_every_venue_of_the_demo_is_the_simulated_one(self):
+        """A Bybit contract among SYMBOLS: played by exchange-sim, and nobody asks anywhere else."""
+        def look(p, folder):
+            logs = os.path.join(folder, "demo", "log")
+
+            def log():
+                with open(os.path.join(logs, "collector.log"), encoding="utf-8") as f:
+                    return f.read()
+
+            opened = lambda: re.findall(r'"inst":"(\w+)","ev":"ws_open","url":"(\w+://[^/:"]+)', log())
+            try:
+                wait_for(lambda: {v for v, _ in opened()} == {"binance", "bybit"}, 20, opened)
+                self.assertEqual({host for _, host in opened()}, {"ws://127.0.0.1"})
+            finally:
+                p.send_signal(signal.SIGINT)
+                p.stdout.read()
+            return p.wait(40)
+
+        self.run_demo(look, SYMBOLS="binance:BTCUSDT,bybit:BTCUSDT", COLLECTOR_CHILD_PORT="0")
+
     def test_recording_and_stop(self):
         def stop(p, folder):
             env = dict(os.environ, STACK_DIR=folder)
