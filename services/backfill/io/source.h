@@ -1,0 +1,35 @@
+#ifndef BACKFILL_SOURCE_H
+#define BACKFILL_SOURCE_H
+// One UTC day of one instrument, wanted from one source: the store, an own recording, the venue's
+// archive. A source knows neither the plan nor Redis; whoever asks decides what a row is worth.
+//
+//   asked -> on_row ... on_claim ... -> on_done, once; or aborted by whoever asked, then nothing
+//
+// Rows are borrowed for the call. A source stops between two slices of work while has_room() says
+// no, and goes on when it is kicked.
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/market/instrument.h"
+#include "services/backfill/core/csv.h"
+
+enum source_end {
+    SOURCE_DONE,   // everything the source has of this day was told
+    SOURCE_ABSENT, // it has nothing of it
+    SOURCE_BAD,    // what it has could not be used; rows told before are good all the same
+};
+
+struct source_day {
+    const struct instrument *ins; // with units; outlives the request
+    int64_t start_ms;             // 00:00 UTC
+    bool (*has_room)(void *arg);
+    void (*on_row)(void *arg, const struct csv_row *row);
+    // Bybit: every trade of [from_ms, to_ms) has been told. Binance proves by ids and claims none.
+    void (*on_claim)(void *arg, int64_t from_ms, int64_t to_ms);
+    // why: "" or the reason; sha256: of the file that was read, "" when there is none.
+    void (*on_done)(void *arg, enum source_end end, const char *why, const char *sha256);
+    void *arg; // also names the request when it is aborted
+};
+
+#endif
