@@ -79,6 +79,7 @@ $(B)/%.o: %.c
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(CFLAGS_EXTRA) -c -o $@ $<
 
 $(B)/services/%.o: CFLAGS_EXTRA = $(if $(findstring /core/,$@),-Wswitch-enum)
+$(B)/common/feed/%.o: CFLAGS_EXTRA = -Wswitch-enum
 # The only file that knows the version, so that a commit does not rebuild the world; the stamp
 # changes when the version does.
 $(B)/common/base/version.o: CPPFLAGS += -DBC_VERSION='"$(VERSION)"'

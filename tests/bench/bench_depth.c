@@ -12,8 +12,8 @@
 #include <time.h>
 
 #include "common/base/mem.h"
+#include "common/feed/frame.h"
 #include "services/collector/core/depth.h"
-#include "services/collector/core/frame.h"
 #include "tests/support/rng.h"
 
 #define ROUNDS 11

@@ -13,7 +13,7 @@
 #include <time.h>
 
 #include "common/base/mem.h"
-#include "services/collector/core/frame.h"
+#include "common/feed/frame.h"
 
 #define ROUNDS 11
 #define FRAMES 20000

@@ -1,7 +1,8 @@
 // links: collector
 // Messages of Bybit: what its scanners accept jansson decodes to the same events.
 
-#include "services/collector/core/bybit.h"
+#include "common/feed/bybit.h"
+#include "services/collector/core/connector.h"
 #include "tests/fuzz/fuzz.h"
 
 #define EVENTS 4096

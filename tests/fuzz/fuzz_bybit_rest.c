@@ -1,7 +1,7 @@
 // links: collector
 // Bodies of Bybit's REST. The first byte says which: r recent-trade, i instruments-info, t time.
 
-#include "services/collector/core/bybit.h"
+#include "services/collector/core/bybit_rest.h"
 #include "services/collector/core/exinfo.h"
 #include "services/collector/core/overlap.h"
 #include "tests/fuzz/fuzz_instrument.h"

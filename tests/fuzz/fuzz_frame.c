@@ -1,8 +1,7 @@
-// links: collector
 // Frames of Binance. Whatever a scanner accepts jansson decodes alike, and what a decoder hands out
 // lies within the message or the tree it keeps.
 
-#include "services/collector/core/frame.h"
+#include "common/feed/frame.h"
 #include "tests/fuzz/fuzz.h"
 
 static struct frame_space space_a, space_b;

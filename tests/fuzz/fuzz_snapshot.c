@@ -1,8 +1,7 @@
-// links: collector
 // The body of GET depth: scanner against jansson, then into a book that must never be shown
 // crossed.
 
-#include "services/collector/core/frame.h"
+#include "common/feed/frame.h"
 #include "tests/fuzz/fuzz.h"
 
 static struct frame_space space_a, space_b;

@@ -4,10 +4,11 @@
   purity.py OBJDIR     checks OBJDIR/{common,services}/**/*.o
   purity.py --self-test
 
-1. Pure code (common/market, services/*/core) refers to nothing but itself, the pure modules of
+1. Pure code (common/market, common/feed, services/*/core) refers to nothing but itself, the pure modules of
    common/base, and the allow list beside this file: no clock, environment, random numbers, log, I/O.
-2. common/base refers to nothing of common/market or common/io; common to nothing of services;
-   common/market to nothing of common/io; one service to nothing of another.
+2. common/base refers to nothing of the rest of common; common to nothing of services; common/market
+   to nothing of common/feed or common/io, common/feed to nothing of common/io; one service to
+   nothing of another.
 
 The self-test compiles a small tree that obeys and then, one by one, objects that do not.
 """
@@ -20,6 +21,7 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Modules of common/base without a system call, and the functions of clock.c that only compute.
 PURE_BASE = {"buf", "decimal", "err", "json", "mem", "str", "wide", "wide_text", "version"}
+PURE_PARTS = {"market", "feed"}
 PURE_SYMBOLS = {"day_start_ms", "iso_ms", "iso_day", "parse_day", "clock_fake"}
 
 
@@ -69,7 +71,7 @@ def check(objects):
     bad = []
     for path, (_, undefined) in sorted(objects.items()):
         part, service = layer(path)
-        pure = (service is None and part == "market") or (service and part == "core")
+        pure = (service is None and part in PURE_PARTS) or (service and part == "core")
         for name in sorted(undefined):
             where = homes.get(name, set())
             if pure and not (name in allowed or any(pure_home(h, service) for h in where)):
@@ -83,7 +85,7 @@ def pure_home(home, service):
     part, owner = layer(home)
     if owner is None:
         base = os.path.splitext(os.path.basename(home))[0]
-        return part == "market" or (part == "base" and base in PURE_BASE)
+        return part in PURE_PARTS or (part == "base" and base in PURE_BASE)
     return owner == service and part == "core"
 
 
@@ -94,7 +96,8 @@ def may_use(path, home):
         return home_service == service
     if service is not None:
         return True
-    order = {"base": {"base"}, "market": {"base", "market"}, "io": {"base", "market", "io"}}
+    order = {"base": {"base"}, "market": {"base", "market"}, "feed": {"base", "market", "feed"},
+             "io": {"base", "market", "feed", "io"}}
     return home_part in order.get(part, set())
 
 
@@ -108,7 +111,9 @@ GOOD = {
     "common/io/redis.c": "int redis_x(void); int redis_x(void) { return 1; }",
     "common/market/day.c": "int buf_x(void); int iso_ms(void); int day_x(void);"
                            " int day_x(void) { return buf_x() + iso_ms(); }",
-    "services/a/core/a.c": "int day_x(void); int a_x(void); int a_x(void) { return day_x(); }",
+    "common/feed/scan.c": "int day_x(void); int frame_x(void); int frame_x(void) { return day_x(); }",
+    "services/a/core/a.c": "int day_x(void); int frame_x(void); int a_x(void);"
+                           " int a_x(void) { return day_x() + frame_x(); }",
     "services/a/io/a_io.c": "int a_x(void); int redis_x(void); int a_io(void);"
                             " int a_io(void) { return a_x() + redis_x(); }",
     "services/b/core/b.c": "int b_x(void); int b_x(void) { return 1; }",
@@ -123,8 +128,9 @@ BAD = [("services/a/core/bad.c", name) for name in
        ("time", "clock_gettime", "getenv", "rand", "printf", "write", "redisAsyncCommand", "event_new",
         "lws_service", "curl_easy_perform", "mg_start", "log_event", "clock_system", "redis_x", "b_x",
         "a_io", "pthread_create", "malloc_usable_size")]
-BAD += [("common/market/bad.c", name) for name in ("time", "log_event", "redis_x", "a_x")]
-BAD += [("common/base/bad.c", name) for name in ("day_x", "redis_x", "a_x")]
+BAD += [("common/market/bad.c", name) for name in ("time", "log_event", "redis_x", "a_x", "frame_x")]
+BAD += [("common/feed/bad.c", name) for name in ("time", "log_event", "redis_x", "a_x")]
+BAD += [("common/base/bad.c", name) for name in ("day_x", "frame_x", "redis_x", "a_x")]
 BAD += [("common/io/bad.c", "a_x"), ("services/b/io/bad.c", "a_x"), ("services/b/main.c", "a_io")]
 
 

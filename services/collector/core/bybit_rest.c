@@ -1,10 +1,12 @@
+#include "services/collector/core/bybit_rest.h"
+
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/json.h"
 #include "common/base/str.h"
-#include "services/collector/core/bybit.h"
+#include "common/feed/bybit.h"
 
 // The tree of a body whose retCode is 0; NULL with the reason.
 static json_t *open_body(const char *body, size_t n, struct err *e)

@@ -13,8 +13,8 @@
 
 #include "common/base/buf.h"
 #include "common/base/err.h"
+#include "common/feed/frame.h"
 #include "common/market/instrument.h"
-#include "services/collector/core/frame.h"
 
 // The streams of an instrument. Each has its own silence watch.
 enum stream_kind { STREAM_TRADES, STREAM_BOOK, STREAM_LIQUIDATIONS, STREAM_MARK, STREAM_KINDS };
@@ -43,8 +43,6 @@ struct link_plan {
     } on[LINK_INSTRUMENTS];
     size_t n;
 };
-
-typedef void (*frame_sink)(void *arg, const struct frame *f);
 
 enum connector_transport { TRANSPORT_WEBSOCKET, TRANSPORT_LINES };
 

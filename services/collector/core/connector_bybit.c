@@ -4,7 +4,8 @@
 #include <string.h>
 
 #include "common/base/str.h"
-#include "services/collector/core/bybit.h"
+#include "common/feed/bybit.h"
+#include "services/collector/core/connector.h"
 
 #define ROUTE "/v5/public/linear"
 #define ARGS_MAX 21000 // characters of all topics of one connection

@@ -25,12 +25,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/feed/frame.h"
 #include "common/market/book.h"
 #include "common/market/instrument.h"
 #include "common/market/trade.h"
 #include "services/collector/core/depth_queue.h"
 #include "services/collector/core/feed.h"
-#include "services/collector/core/frame.h"
 
 #define DEPTH_SHOWN 20
 // Ids at or below the last one are copies, unless they belong to a time so much later: then the

@@ -21,10 +21,10 @@
 #include <stdint.h>
 
 #include "common/base/buf.h"
+#include "common/feed/frame.h"
 #include "common/market/instrument.h"
 #include "common/market/liquidation.h"
 #include "services/collector/core/feed.h"
-#include "services/collector/core/frame.h"
 
 struct deriv_opts {
     size_t window;    // stored liquidations kept to compare with, and read back

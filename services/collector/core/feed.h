@@ -17,10 +17,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/feed/frame.h"
 #include "common/market/idset.h"
 #include "common/market/instrument.h"
 #include "common/market/trade.h"
-#include "services/collector/core/frame.h"
 #include "services/collector/core/uidwin.h"
 
 #define FEED_FUTURE_MS 60000 // a trade may be this far ahead of the corrected receive time

@@ -5,7 +5,7 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
-#include "services/collector/core/bybit.h"
+#include "services/collector/core/bybit_rest.h"
 #include "services/collector/io/app.h"
 
 #define WEIGHT 1

@@ -3,7 +3,8 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "services/collector/core/bybit.h"
+#include "common/feed/bybit.h"
+#include "services/collector/core/connector.h"
 
 static struct instrument contract(const char *symbol)
 {

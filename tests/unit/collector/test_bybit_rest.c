@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "services/collector/core/bybit.h"
+#include "services/collector/core/bybit_rest.h"
 
 static struct instrument contract(void)
 {

@@ -1,12 +1,12 @@
-#ifndef COLLECTOR_FRAME_JSON_H
-#define COLLECTOR_FRAME_JSON_H
+#ifndef FEED_FRAME_JSON_H
+#define FEED_FRAME_JSON_H
 // What the files of the jansson path share. Slices point into the tree.
 
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "services/collector/core/frame.h"
+#include "common/feed/frame.h"
 
 // A string without an embedded NUL; an integer >= 0. False: absent, or of another type.
 bool frame_json_text(const json_t *o, const char *key, struct slice *out);

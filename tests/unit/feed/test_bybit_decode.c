@@ -9,8 +9,8 @@
 #include <zlib.h>
 
 #include "common/base/decimal.h"
+#include "common/feed/bybit.h"
 #include "common/market/trade.h"
-#include "services/collector/core/bybit.h"
 
 #define LINE_MAX_BYTES (1 << 20)
 #define KEEP 2048

@@ -1,12 +1,12 @@
-#ifndef COLLECTOR_FRAME_JSON_BOOK_H
-#define COLLECTOR_FRAME_JSON_BOOK_H
+#ifndef FEED_FRAME_JSON_BOOK_H
+#define FEED_FRAME_JSON_BOOK_H
 // The part of the jansson path that reads books.
 
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "services/collector/core/frame.h"
+#include "common/feed/frame.h"
 
 // depthUpdate of Binance, alone or in the combined envelope; levels go to `space`, slices point
 // into the tree. FRAME_BOOK, FRAME_MALFORMED, or FRAME_OTHER: another event.

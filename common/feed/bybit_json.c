@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "common/base/json.h"
+#include "common/feed/bybit.h"
 #include "common/market/trade.h"
-#include "services/collector/core/bybit.h"
 
 #define SYMBOL_MAX 40
 

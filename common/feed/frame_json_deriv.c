@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "common/base/json.h"
-#include "services/collector/core/frame_json.h"
+#include "common/feed/frame_json.h"
 
 // S is the side of the forced ORDER: SELL closes a long. The price that was paid is `ap`, the
 // quantity that was executed `z`; `p` and `q` are what the order asked for.
@@ -53,7 +53,7 @@ bool frame_json_mark(const json_t *event, struct frame *f)
     return true;
 }
 
-static void one_of_list(const json_t *event, frame_sink_fn sink, void *arg)
+static void one_of_list(const json_t *event, frame_sink sink, void *arg)
 {
     struct frame f;
     memset(&f, 0, sizeof f);
@@ -66,7 +66,7 @@ static void one_of_list(const json_t *event, frame_sink_fn sink, void *arg)
 }
 
 // The events of a message that is a list. False: it is none.
-static bool list(const char *p, size_t n, frame_sink_fn sink, void *arg)
+static bool list(const char *p, size_t n, frame_sink sink, void *arg)
 {
     size_t i;
     json_t *event;
@@ -81,7 +81,7 @@ static bool list(const char *p, size_t n, frame_sink_fn sink, void *arg)
     return found;
 }
 
-void frame_decode_each(const char *p, size_t n, struct frame_space *space, frame_sink_fn sink,
+void frame_decode_each(const char *p, size_t n, struct frame_space *space, frame_sink sink,
                        void *arg)
 {
     struct frame f;

@@ -1,5 +1,5 @@
-#ifndef COLLECTOR_SCAN_PARTS_H
-#define COLLECTOR_SCAN_PARTS_H
+#ifndef FEED_SCAN_PARTS_H
+#define FEED_SCAN_PARTS_H
 // What the scanners of known shapes are made of: literals, integers and short strings, eight bytes
 // at a time. Each part takes what it expects and moves on, or says no.
 

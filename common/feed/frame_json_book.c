@@ -1,12 +1,12 @@
 // The jansson path of what scan_depth.c knows: changes of a book and the answer of /fapi/v1/depth,
 // with keys in any order, blanks, escapes, or keys added since.
 
-#include "services/collector/core/frame_json_book.h"
+#include "common/feed/frame_json_book.h"
 
 #include <string.h>
 
 #include "common/base/json.h"
-#include "services/collector/core/frame_json.h"
+#include "common/feed/frame_json.h"
 
 static bool is_text(const json_t *v, struct slice *out)
 {

@@ -1,4 +1,4 @@
-#include "services/collector/core/frame.h"
+#include "common/feed/frame.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
-#ifndef COLLECTOR_FRAME_H
-#define COLLECTOR_FRAME_H
+#ifndef FEED_FRAME_H
+#define FEED_FRAME_H
 // One message of the venue, decoded. Two decoders fill the same struct: scan.c knows the two hot
 // shapes byte by byte and refuses everything else, frame_json.c takes what scan.c refused through
 // jansson. Whatever both accept they decode alike (differential test).
@@ -109,8 +109,8 @@ void frame_decode_snapshot(const char *p, size_t n, struct frame_space *space, s
 void frame_decode(const char *p, size_t n, struct frame_space *space, struct frame *out);
 // The same for a message that may be a list of events: sink is called once per event, in order. A
 // frame lives for its call.
-typedef void (*frame_sink_fn)(void *arg, const struct frame *f);
-void frame_decode_each(const char *p, size_t n, struct frame_space *space, frame_sink_fn sink,
+typedef void (*frame_sink)(void *arg, const struct frame *f);
+void frame_decode_each(const char *p, size_t n, struct frame_space *space, frame_sink sink,
                        void *arg);
 
 #endif

@@ -12,9 +12,9 @@
 // numbers begin and end. What lies between two numbers is then compared with what has to stand
 // there, so every byte has been looked at, and no number waits for the one before it.
 
-#include "services/collector/core/frame.h"
+#include "common/feed/frame.h"
 
-#include "services/collector/core/scan_parts.h"
+#include "common/feed/scan_parts.h"
 
 #define NUMBER_MAX 40 // bytes of one number, as in the other shapes
 #define BLOCK 64

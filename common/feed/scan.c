@@ -10,11 +10,11 @@
 // goes to jansson. So it must be right only about what it accepts. Cost: one pass, eight digits at
 // a time, no memory.
 
-#include "services/collector/core/frame.h"
+#include "common/feed/frame.h"
 
 #include <string.h>
 
-#include "services/collector/core/scan_parts.h"
+#include "common/feed/scan_parts.h"
 
 PART bool scan_agg(struct cursor *c, struct frame *f)
 {

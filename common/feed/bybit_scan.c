@@ -13,9 +13,9 @@
 
 #include <string.h>
 
+#include "common/feed/bybit.h"
+#include "common/feed/scan_parts.h"
 #include "common/market/trade.h"
-#include "services/collector/core/bybit.h"
-#include "services/collector/core/scan_parts.h"
 
 enum { UID_N = 36 };
 

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "common/base/json.h"
-#include "services/collector/core/frame_json.h"
-#include "services/collector/core/frame_json_book.h"
+#include "common/feed/frame_json.h"
+#include "common/feed/frame_json_book.h"
 
 bool frame_json_text(const json_t *o, const char *key, struct slice *out)
 {
