@@ -16,7 +16,7 @@
 
 #include "common/base/buf.h"
 #include "common/market/instrument.h"
-#include "services/strategy/core/minutes.h"
+#include "common/market/minutes.h"
 
 #define FOOTPRINT_STACK 3
 #define FOOTPRINT_MAX_ROWS 1000 // more, and the bins become twice as wide until it fits

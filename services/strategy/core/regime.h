@@ -17,7 +17,7 @@
 #include "common/market/candle.h"
 #include "common/market/day.h"
 #include "common/market/instrument.h"
-#include "services/strategy/core/minutes.h"
+#include "common/market/minutes.h"
 
 #define REGIME_SHARES 4     // path, distance, delta, outside: a, b, c, d of the definition
 #define REGIME_SURE_FROM 10 // candles; fewer, and the confidence is REGIME_UNSURE at most

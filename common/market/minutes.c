@@ -1,4 +1,4 @@
-#include "services/strategy/core/minutes.h"
+#include "common/market/minutes.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

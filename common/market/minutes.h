@@ -1,5 +1,5 @@
-#ifndef STRATEGY_MINUTES_H
-#define STRATEGY_MINUTES_H
+#ifndef MARKET_MINUTES_H
+#define MARKET_MINUTES_H
 // What was traded in each minute of the current day (and a little before it), per price bin: sums
 // over counted trades, so a function of their set whatever order they come in. Footprints and the
 // regime's inputs as of the end of any minute are made of it.
