@@ -36,7 +36,8 @@ static int64_t int_at(struct slice object, const char *key, int64_t missing)
     return v.p && parse_i64(v.p, v.n, &n) == 0 ? n : missing;
 }
 
-static void take_repaired(struct notes *k, struct slice list)
+// Those that touch the day asked for; others are not its affair.
+static void take_repaired(struct notes *k, struct slice list, int64_t day_ms)
 {
     struct slice span, end[2];
     size_t pos = 0;
@@ -46,7 +47,8 @@ static void take_repaired(struct notes *k, struct slice list)
         if (jscan_element(span.p, span.n, &at, &end[0]) == 1 &&
             jscan_element(span.p, span.n, &at, &end[1]) == 1 &&
             parse_i64(end[0].p, end[0].n, &r->from) == 0 &&
-            parse_i64(end[1].p, end[1].n, &r->to) == 0 && r->from < r->to) {
+            parse_i64(end[1].p, end[1].n, &r->to) == 0 && r->from < r->to && r->to > day_ms &&
+            r->from < day_ms + MS_PER_DAY) {
             k->n_repaired++;
         }
     }
@@ -169,15 +171,31 @@ static void put_day(struct notes *k, struct jw *w, const struct rfield *f)
     jw_end_obj(w);
 }
 
+static void put_repaired(const struct notes *k, bool known, struct jw *w)
+{
+    jw_key(w, "repaired");
+    if (!known) {
+        jw_null(w);
+        return;
+    }
+    jw_arr(w);
+    for (size_t i = 0; i < k->n_repaired; i++) {
+        jw_arr(w);
+        jw_int(w, k->repaired[i].from);
+        jw_int(w, k->repaired[i].to);
+        jw_end_arr(w);
+    }
+    jw_end_arr(w);
+}
+
 void still_coverage(const struct ask *a, struct jw *w)
 {
     const struct snap *s = a->snap;
     const struct rhash *cov = s->sec[SEC_COVERAGE];
+    const int64_t day_ms = a->q->num[1] >= 0 ? a->q->num[1] : snap_day_ms(s);
     char day[16] = "";
-    if (a->q->num[1] >= 0) {
-        iso_day(a->q->num[1], day);
-    } else if (snap_day_ms(s) >= 0) {
-        iso_day(snap_day_ms(s), day);
+    if (day_ms >= 0) {
+        iso_day(day_ms, day);
     }
     const struct rfield *f = *day ? rhash_find(cov, day) : NULL;
     const struct rfield *field[2] = {rhash_find(cov, "_reasons"), rhash_find(cov, "_repaired")};
@@ -192,7 +210,7 @@ void still_coverage(const struct ask *a, struct jw *w)
         take_reasons(&k, text[0]);
     }
     if (text[1].p) {
-        take_repaired(&k, text[1]);
+        take_repaired(&k, text[1], day_ms);
     }
     still_who(a, w);
     jw_kstr(w, "day", *day ? day : NULL);
@@ -203,5 +221,5 @@ void still_coverage(const struct ask *a, struct jw *w)
         jw_null(w);
     }
     put_json(w, "reasons", text[0]);
-    put_json(w, "repaired", text[1]);
+    put_repaired(&k, text[1].p != NULL, w);
 }

@@ -25,6 +25,14 @@ static void gate_members(const struct ask *a, struct jw *w)
     jw_kstr(w, "session_message", g.message);
     jw_kbool(w, "is_trading_active", g.is_active);
     jw_kbool(w, "trading_enabled", g.trading_enabled);
+    jw_key(w, "trading_blocked_by");
+    jw_arr(w);
+    for (unsigned b = 0; b < BLOCK_COUNT_; b++) {
+        if (g.blocked & 1u << b) {
+            jw_str(w, gate_block_name((enum gate_block)b));
+        }
+    }
+    jw_end_arr(w);
     jw_kbool(w, "backfill_complete", g.backfill_complete);
     jw_kstr(w, "backfill_status", g.backfill_status);
     progress(a, w, "backfill_progress");

@@ -147,6 +147,13 @@ static void precision(const struct ask *a, int64_t missing, char *out, size_t si
     }
 }
 
+const char *gate_block_name(enum gate_block b)
+{
+    static const char *const name[BLOCK_COUNT_] = {"redis", "backfill", "session",
+                                                   "feed",  "book",     "missing trades"};
+    return name[b];
+}
+
 void gate_make(const struct ask *a, struct gate *out)
 {
     const struct env *env = a->env;
@@ -170,9 +177,18 @@ void gate_make(const struct ask *a, struct gate *out)
     }
     struct feed f;
     feed_read(a->snap, &f);
-    out->trading_enabled = (out->backfill_complete || off) && out->is_active && env->redis_up &&
-                           f.connected && !f.silent && (!f.has_book || f.book_fresh) &&
-                           missing >= 0 && missing <= max_missing_ms(a);
+    const bool is_blocked[BLOCK_COUNT_] = {
+        [BLOCK_REDIS] = !env->redis_up,
+        [BLOCK_BACKFILL] = !out->backfill_complete && !off,
+        [BLOCK_SESSION] = !out->is_active,
+        [BLOCK_FEED] = !f.connected || f.silent,
+        [BLOCK_BOOK] = f.has_book && !f.book_fresh,
+        [BLOCK_MISSING] = missing < 0 || missing > max_missing_ms(a),
+    };
+    for (size_t i = 0; i < BLOCK_COUNT_; i++) {
+        out->blocked |= is_blocked[i] ? 1u << i : 0;
+    }
+    out->trading_enabled = out->blocked == 0;
 }
 
 void gate_not_ready(const struct env *env, const struct snap *s, char *why, size_t size)

@@ -25,6 +25,18 @@ const char *feed_text(const struct snap *s, const char *name);
 int64_t feed_i64(const struct snap *s, const char *name);
 bool feed_true(const struct snap *s, const char *name);
 
+// What holds trading back, one bit each; names by gate_block_name().
+enum gate_block {
+    BLOCK_REDIS,
+    BLOCK_BACKFILL,
+    BLOCK_SESSION,
+    BLOCK_FEED,
+    BLOCK_BOOK,
+    BLOCK_MISSING,
+    BLOCK_COUNT_
+};
+const char *gate_block_name(enum gate_block b);
+
 struct gate {
     const char *session; // "off" "london" "overlap"; NULL = no clock yet
     char message[96];
@@ -33,8 +45,9 @@ struct gate {
     // switched it off here.
     const char *backfill_status;
     bool backfill_complete;
-    char precision[48]; // "" unknown
-    bool trading_enabled;
+    char precision[48];   // "" unknown
+    unsigned blocked;     // bits by enum gate_block
+    bool trading_enabled; // nothing holds it back
 };
 // Backfill does not hold trading back: it is switched off, or has no history to fetch.
 bool gate_backfill_is_off(const struct ask *a);

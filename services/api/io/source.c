@@ -1,4 +1,4 @@
-#include "services/api/io/source.h"
+#include "services/api/io/source_inner.h"
 
 #include <hiredis/hiredis.h>
 #include <stdlib.h>
@@ -6,65 +6,24 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
-#include "services/api/io/patch.h"
 #include "services/api/io/reply.h"
 
 #define TX_MAX ((size_t)4 << 20)
-#define SERVICES_MAX 64
-#define BIT(sec) (1u << (sec))
 #define ALL_SECTIONS (BIT(SEC_FEED) - 1)
-#define DAY_SECTIONS (BIT(SEC_DAY) | BIT(SEC_PREV) | BIT(SEC_PROFILE))
-#define FOOTPRINTS (BIT(SEC_FOOT_1M) | BIT(SEC_FOOT_5M))
 #define BULKY (BIT(SEC_PROFILE) | BIT(SEC_CANDLES_1M) | BIT(SEC_CANDLES_5M) | FOOTPRINTS)
 
-// Hashes too large to be read again for each trade: notices say which fields changed.
-static const enum section BULK[] = {SEC_PROFILE, SEC_CANDLES_1M, SEC_CANDLES_5M, SEC_FOOT_1M,
-                                    SEC_FOOT_5M};
-#define N_BULK (sizeof BULK / sizeof BULK[0])
+// Notices say which of their fields changed.
+static const enum section BULK[N_BULK] = {SEC_PROFILE, SEC_CANDLES_1M, SEC_CANDLES_5M, SEC_FOOT_1M,
+                                          SEC_FOOT_5M};
 // Candles that were trimmed are not named by notices; so many more than are kept and the hash is
 // read as a whole.
 #define CANDLES_MAX 1700
-// What no notice and no version told is healed by reading everything once in a while.
-#define RELOAD_MS 60000
-
-struct bulk {
-    struct patch due, sent; // fields to read, fields being read
-    int64_t ver;            // of the last notice
-};
-
-struct inst {
-    struct source *src;
-    size_t i;
-    const struct instrument *who;
-    struct snap *cur; // what was published last; a reference
-    unsigned dirty;   // sections to read again
-    unsigned sent;    // sections of the read under way, read as a whole
-    struct bulk bulk[N_BULK];
-    bool busy;              // a read is under way
-    int64_t next_bulky_ms;  // not before this moment are bulky sections read again
-    char day[16], prev[16]; // days the sections of cur are of; "" unknown
-};
-
-struct source {
-    struct source_opts o;
-    struct redis *redis;
-    struct subscriber *sub;
-    struct timer *sweep, *later, *soon;
-    struct redis_tx *tx;
-    struct inst *inst;
-    size_t n;
-    bool sweeping;
-    int64_t sweep_sent_ms;
-    int64_t reload_ms;              // when everything is read again, if nothing else makes it so
-    char service[SERVICES_MAX][96]; // members of bc4:services during a sweep
-    size_t services;
-};
 
 static void read_dirty(struct inst *in);
 
 // ---- reading sections ---------------------------------------------------------------------------
 
-static void section_key(const struct inst *in, enum section sec, char key[KEY_MAX])
+void source_section_key(const struct inst *in, enum section sec, char key[KEY_MAX])
 {
     static const char *const tail[SEC_COUNT_] = {
         [SEC_INSTRUMENT] = "instrument",
@@ -118,7 +77,7 @@ static void see_clock(struct inst *in, const struct rhash *h)
     store_clock_seen(s->o.store, in->i, clock_ms, loop_mono_ms(s->o.loop) - age);
 }
 
-static void publish_take(struct inst *in, struct snap *snap)
+void source_publish_take(struct inst *in, struct snap *snap)
 {
     snap_unref(in->cur);
     in->cur = snap_ref(snap);
@@ -211,7 +170,7 @@ static void on_sections(struct redis *r, const struct redisReply *reply, void *a
     if (in->sent & BIT(SEC_STRATEGY)) {
         see_clock(in, next->sec[SEC_STRATEGY]);
     }
-    publish_take(in, next);
+    source_publish_take(in, next);
     read_dirty(in); // what became due meanwhile
 }
 
@@ -247,7 +206,7 @@ static bool add_patches(struct inst *in)
         if (bulk->due.n == 0 || !is_readable(in, BULK[b])) {
             continue;
         }
-        section_key(in, BULK[b], key);
+        source_section_key(in, BULK[b], key);
         redis_tx_argv(in->src->tx, patch_argv(&bulk->due, key, argv), argv);
         bulk->sent = bulk->due;
         patch_clear(&bulk->due);
@@ -268,7 +227,7 @@ static void read_dirty(struct inst *in)
     for (unsigned sec = 0; sec < SEC_FEED; sec++) {
         char key[KEY_MAX];
         if (mask & BIT(sec)) {
-            section_key(in, (enum section)sec, key);
+            source_section_key(in, (enum section)sec, key);
             redis_tx_argv(s->tx, 2, (struct slice[]){slice_of("HGETALL"), slice_of(key)});
         }
     }
@@ -290,162 +249,24 @@ static void read_dirty(struct inst *in)
     }
 }
 
-static void on_later(void *arg)
+void source_read_due(struct source *s)
 {
-    struct source *s = arg;
     for (size_t i = 0; i < s->n; i++) {
         read_dirty(&s->inst[i]);
     }
 }
 
-static void everything_dirty(struct source *s)
+static void on_later(void *arg)
+{
+    source_read_due(arg);
+}
+
+void source_all_dirty(struct source *s)
 {
     for (size_t i = 0; i < s->n; i++) {
         s->inst[i].dirty = ALL_SECTIONS;
         s->inst[i].next_bulky_ms = 0;
         read_dirty(&s->inst[i]);
-    }
-}
-
-// ---- sweep --------------------------------------------------------------------------------------
-
-static const struct {
-    enum section sec;
-    const char *field;
-    unsigned stale; // what to read again when it differs
-} WATCHED[] = {
-    {SEC_INSTRUMENT, "_updated_ms", BIT(SEC_INSTRUMENT)},
-    {SEC_CONTEXT, "_ver", BIT(SEC_CONTEXT) | DAY_SECTIONS},
-    {SEC_COVERAGE, "_ver", BIT(SEC_COVERAGE)},
-    {SEC_STRATEGY, "_ver",
-     BIT(SEC_STRATEGY) | BIT(SEC_CANDLES_1M) | BIT(SEC_CANDLES_5M) | FOOTPRINTS | BIT(SEC_REGIME)},
-    {SEC_METRICS, "_ver", BIT(SEC_METRICS)},
-    {SEC_LIQ, "_ver", BIT(SEC_LIQ)},
-    {SEC_MARK, "_ver", BIT(SEC_MARK)},
-    {SEC_BACKFILL, "_ver", BIT(SEC_BACKFILL)},
-    {SEC_BOOK, "_ver", BIT(SEC_BOOK)},
-};
-#define N_WATCHED (sizeof WATCHED / sizeof WATCHED[0])
-
-static bool serves(const struct rhash *h, const struct instrument *who)
-{
-    char field[96];
-    return str_fmt(field, sizeof field, "%s.trades_connected", who->name) && rhash_find(h, field);
-}
-
-// Health hashes of all services -> feed and liveness of each instrument.
-static void take_health(struct source *s, struct rhash *const *h)
-{
-    bool context = false, strategy = false;
-    for (size_t k = 0; k < s->services; k++) {
-        bool alive = rhash_count(h[k]) > 0;
-        context = context || (alive && str_starts(s->service[k], "context:"));
-        strategy = strategy || (alive && str_starts(s->service[k], "strategy:"));
-    }
-    for (size_t i = 0; i < s->n; i++) {
-        struct inst *in = &s->inst[i];
-        struct rhash *feed = NULL;
-        for (size_t k = 0; k < s->services && !feed; k++) {
-            if (str_starts(s->service[k], "collector:") && serves(h[k], in->who)) {
-                feed = h[k];
-            }
-        }
-        if (rhash_equal(feed, in->cur->sec[SEC_FEED]) && in->cur->context_up == context &&
-            in->cur->strategy_up == strategy) {
-            continue;
-        }
-        struct snap *next = snap_copy(in->cur);
-        snap_set_take(next, SEC_FEED, rhash_ref(feed));
-        next->context_up = context;
-        next->strategy_up = strategy;
-        publish_take(in, next);
-    }
-}
-
-static void on_swept(struct redis *r, const struct redisReply *reply, void *arg)
-{
-    struct source *s = arg;
-    char why[128];
-    (void)r;
-    s->sweeping = false;
-    if (redis_exec_failed(reply, why, sizeof why) ||
-        reply->elements != s->n * N_WATCHED + s->services) {
-        stats_add(s->o.stats, STAT_SWEEPS_FAILED, 1);
-        return;
-    }
-    size_t k = 0;
-    for (size_t i = 0; i < s->n; i++) {
-        struct inst *in = &s->inst[i];
-        for (size_t j = 0; j < N_WATCHED; j++, k++) {
-            struct slice got = reply_text(reply->element[k]);
-            if (!slice_eq(got, rhash_get(in->cur->sec[WATCHED[j].sec], WATCHED[j].field))) {
-                in->dirty |= WATCHED[j].stale;
-            }
-        }
-    }
-    struct rhash *health[SERVICES_MAX];
-    for (size_t j = 0; j < s->services; j++) {
-        health[j] = reply_hash(reply->element[k + j]);
-    }
-    take_health(s, health);
-    for (size_t j = 0; j < s->services; j++) {
-        rhash_unref(health[j]);
-    }
-    if (s->sweep_sent_ms >= s->reload_ms) {
-        s->reload_ms = s->sweep_sent_ms + RELOAD_MS;
-        everything_dirty(s);
-    }
-    stats_add(s->o.stats, STAT_SWEEPS, 1);
-    store_set_confirmed(s->o.store, s->sweep_sent_ms);
-    store_set_redis_up(s->o.store, true);
-    on_later(s);
-}
-
-static void on_services(struct redis *r, const struct redisReply *reply, void *arg)
-{
-    struct source *s = arg;
-    (void)r;
-    s->services = 0;
-    if (!reply || reply->type != REDIS_REPLY_ARRAY) {
-        s->sweeping = false;
-        stats_add(s->o.stats, STAT_SWEEPS_FAILED, 1);
-        return;
-    }
-    for (size_t k = 0; k < reply->elements && s->services < SERVICES_MAX; k++) {
-        struct slice name = reply_text(reply->element[k]);
-        if (str_copyn(s->service[s->services], sizeof s->service[0], name.p, name.n)) {
-            s->services++;
-        }
-    }
-    redis_tx_begin(s->tx);
-    for (size_t i = 0; i < s->n; i++) {
-        for (size_t j = 0; j < N_WATCHED; j++) {
-            char key[KEY_MAX];
-            section_key(&s->inst[i], WATCHED[j].sec, key);
-            redis_tx_argv(
-                s->tx, 3,
-                (struct slice[]){slice_of("HGET"), slice_of(key), slice_of(WATCHED[j].field)});
-        }
-    }
-    for (size_t k = 0; k < s->services; k++) {
-        char key[128];
-        (void)str_fmt(key, sizeof key, "bc4:health:%s", s->service[k]);
-        redis_tx_argv(s->tx, 2, (struct slice[]){slice_of("HGETALL"), slice_of(key)});
-    }
-    s->sweep_sent_ms = loop_mono_ms(s->o.loop);
-    if (redis_tx_exec(s->redis, s->tx, on_swept, s) != 0) {
-        s->sweeping = false;
-    }
-}
-
-static void sweep(void *arg)
-{
-    struct source *s = arg;
-    if (s->sweeping || !redis_is_up(s->redis)) {
-        return;
-    }
-    if (redis_cmd(s->redis, on_services, s, "ZREVRANGE bc4:services 0 %d", SERVICES_MAX - 1) == 0) {
-        s->sweeping = true;
     }
 }
 
@@ -455,8 +276,8 @@ static void on_up(void *arg)
 {
     struct source *s = arg;
     stats_add(s->o.stats, STAT_RECONNECTS, 1);
-    everything_dirty(s);
-    sweep(s);
+    source_all_dirty(s);
+    source_sweep(s);
 }
 
 static void on_down(void *arg, const char *why)
@@ -542,7 +363,7 @@ static void on_notice(void *arg, struct slice channel, struct slice payload)
 
 static void on_subscribed(void *arg)
 {
-    everything_dirty(arg); // what was published before this moment is unknown
+    source_all_dirty(arg); // what was published before this moment is unknown
 }
 
 static void on_unsubscribed(void *arg, const char *why)
@@ -567,7 +388,7 @@ struct source *source_new(const struct source_opts *o)
         in->cur = snap_new(in->who);
     }
     s->tx = redis_tx_new(TX_MAX);
-    s->sweep = timer_new(o->loop, sweep, s);
+    s->sweep = timer_new(o->loop, source_sweep, s);
     s->later = timer_new(o->loop, on_later, s);
     s->soon = timer_new(o->loop, on_later, s);
     (void)str_fmt(name, sizeof name, "api-%s/read", o->instance);
@@ -584,7 +405,7 @@ struct source *source_new(const struct source_opts *o)
                                  .on_down = on_unsubscribed,
                                  .arg = s};
     s->sub = subscriber_new(&so);
-    s->reload_ms = loop_mono_ms(o->loop) + RELOAD_MS;
+    s->reload_ms = loop_mono_ms(o->loop) + SOURCE_RELOAD_MS;
     timer_every(s->sweep, o->sweep_ms);
     return s;
 }

@@ -91,6 +91,14 @@ static void put_price(struct jw *w, const struct instrument *ins, const char *ke
     jw_kraw(w, key, text);
 }
 
+static void put_milli(struct jw *w, const char *key, int64_t milli)
+{
+    char text[32];
+    (void)str_fmt(text, sizeof text, "%lld.%03lld", (long long)(milli / 1000),
+                  (long long)(milli % 1000));
+    jw_kraw(w, key, text);
+}
+
 static void put_stacks(struct jw *w, const struct instrument *ins, int64_t ticks, bool buys,
                        const struct footprint_bin *v, size_t n)
 {
@@ -125,6 +133,8 @@ void footprint_to_json(const struct footprint_params *p, const struct instrument
     jw_init(&w, out);
     jw_obj(&w);
     put_price(&w, ins, "footprint_bin", ticks, 1);
+    put_milli(&w, "imbalance_ratio", p->ratio_milli);
+    put_lots(&w, ins, "imbalance_min_qty", p->min_qty);
     jw_key(&w, "footprint");
     jw_arr(&w);
     for (size_t i = 0; i < k; i++) {

@@ -38,7 +38,7 @@ struct footprint_bin {
 // many.
 size_t footprint_make(const struct footprint_params *p, const struct minute *row, size_t n,
                       struct footprint_bin **out, int64_t *width);
-// {"footprint_bin":5,"footprint":[{"price":..,"buy_vol":..,"sell_vol":..,"imbalance":..}],
+// {"footprint_bin":5,"imbalance_ratio":3.000,"imbalance_min_qty":1,"footprint":[{"price":..,"buy_vol":..,"sell_vol":..,"imbalance":..}],
 //  "stacked":[{"side":"buy","from":..,"to":..}]}; from/to: lower edges of the first and last bin.
 void footprint_to_json(const struct footprint_params *p, const struct instrument *ins,
                        int64_t profile_bin_ticks, const struct minute *row, size_t n,

@@ -139,7 +139,8 @@ static inline struct snap *full_snap(const struct instrument *who, const char *s
     snap_set_take(s, SEC_CANDLES_5M, HASH("1723107600000", CANDLE("1723107600000", "false")));
     snap_set_take(s, SEC_FOOT_1M,
                   HASH("1723107600000",
-                       "{\"footprint_bin\":5.0,\"footprint\":[{\"price\":61640.0,\"buy_vol\":3.000,"
+                       "{\"footprint_bin\":5.0,\"imbalance_ratio\":3.000,\"imbalance_min_qty\":1,"
+                       "\"footprint\":[{\"price\":61640.0,\"buy_vol\":3.000,"
                        "\"sell_vol\":1.000,\"imbalance\":\"buy\"}],\"stacked\":[{\"side\":\"buy\","
                        "\"from\":61640.0,\"to\":61650.0}]}"));
     snap_set_take(s, SEC_REGIME,

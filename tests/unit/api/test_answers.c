@@ -208,17 +208,24 @@ Test(answers, coverage_tells_what_was_repaired_and_why_holes_are)
     rig_change(&r, 0, SEC_COVERAGE, "2024-08-08",
                "{\"day\":\"2024-08-08\",\"missing_ms\":30,\"partial_ms\":0,\"holes\":2,"
                "\"fraction\":0.70000000,\"spans\":["
-               "{\"from_ms\":0,\"to_ms\":50,\"state\":\"complete\"},"
-               "{\"from_ms\":50,\"to_ms\":60,\"state\":\"missing\",\"from_id\":5,\"to_id\":9},"
-               "{\"from_ms\":60,\"to_ms\":80,\"state\":\"missing\"},"
-               "{\"from_ms\":80,\"to_ms\":100,\"state\":\"complete\"}],\"_truncated\":false}");
-    rig_change(&r, 0, SEC_COVERAGE, "_repaired", "[[10,20],[45,85],[\"x\"],[7]]");
+               "{\"from_ms\":1723075200000,\"to_ms\":1723075200050,\"state\":\"complete\"},"
+               "{\"from_ms\":1723075200050,\"to_ms\":1723075200060,\"state\":\"missing\",\"from_"
+               "id\":5,\"to_id\":9},"
+               "{\"from_ms\":1723075200060,\"to_ms\":1723075200080,\"state\":\"missing\"},"
+               "{\"from_ms\":1723075200080,\"to_ms\":1723075200100,\"state\":\"complete\"}],\"_"
+               "truncated\":false}");
+    rig_change(&r, 0, SEC_COVERAGE, "_repaired",
+               "[[1723075199900,1723075200000],[1723075200010,1723075200020],"
+               "[1723075200045,1723075200085],[\"x\"],[7],[1723161600000,1723161600005]]");
     rig_change(&r, 0, SEC_COVERAGE, "_reasons",
-               "[{\"from_id\":5,\"to_id\":9,\"from_ms\":50,\"to_ms\":60,\"kind\":\"lost\","
+               "[{\"from_id\":5,\"to_id\":9,\"from_ms\":1723075200050,\"to_ms\":1723075200060,"
+               "\"kind\":\"lost\","
                "\"reason\":\"too \\\"old\\\"\"},"
-               "{\"from_id\":9,\"to_id\":12,\"from_ms\":50,\"to_ms\":60,\"kind\":\"gap\","
+               "{\"from_id\":9,\"to_id\":12,\"from_ms\":1723075200050,\"to_ms\":1723075200060,"
+               "\"kind\":\"gap\","
                "\"reason\":\"later\"},"
-               "{\"from_id\":-1,\"to_id\":-1,\"from_ms\":60,\"to_ms\":70,\"kind\":\"gap\","
+               "{\"from_id\":-1,\"to_id\":-1,\"from_ms\":1723075200060,\"to_ms\":1723075200070,"
+               "\"kind\":\"gap\","
                "\"reason\":\"no overlap\"}]");
     get(&r, "/coverage");
     json_t *spans = at_path(r.json, "coverage.spans");
@@ -235,14 +242,18 @@ Test(answers, coverage_tells_what_was_repaired_and_why_holes_are)
     cr_assert_eq(json_array_size(spans), sizeof want / sizeof want[0], "%s", r.body);
     for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
         const json_t *s = json_array_get(spans, i);
-        cr_expect_eq(json_integer_value(json_object_get(s, "from_ms")), want[i].from);
-        cr_expect_eq(json_integer_value(json_object_get(s, "to_ms")), want[i].to);
+        cr_expect_eq(json_integer_value(json_object_get(s, "from_ms")), T0 + want[i].from);
+        cr_expect_eq(json_integer_value(json_object_get(s, "to_ms")), T0 + want[i].to);
         cr_expect_str_eq(json_string_value(json_object_get(s, "state")), want[i].state);
         const char *reason = json_string_value(json_object_get(s, "reason"));
         cr_expect_str_eq(reason ? reason : "", want[i].reason ? want[i].reason : "");
         cr_expect_eq(json_is_true(json_object_get(s, "lost")), want[i].lost);
     }
     cr_expect_eq(json_integer_value(at_path(r.json, "coverage.repaired_ms")), 20);
+    // Repairs of another day are not this day's affair.
+    cr_expect(strstr(r.body, "\"repaired\":[[1723075200010,1723075200020],"
+                             "[1723075200045,1723075200085]]"),
+              "%s", r.body);
     rig_release(&r);
 }
 

@@ -8,10 +8,19 @@ static void republish(struct rig *r, enum section sec, const char *field, const 
     rig_change(r, 0, sec, field, value);
 }
 
+// trading_enabled of the answer; what holds it back is named exactly when it is.
+static bool enabled_told(const struct rig *r)
+{
+    const bool yes = json_is_true(json_object_get(r->json, "trading_enabled"));
+    cr_expect_eq(json_array_size(json_object_get(r->json, "trading_blocked_by")) == 0, yes, "%s",
+                 r->body);
+    return yes;
+}
+
 static bool enabled(struct rig *r)
 {
     get(r, "/health");
-    return json_is_true(json_object_get(r->json, "trading_enabled"));
+    return enabled_told(r);
 }
 
 Test(gate, health_is_ok_whatever_is_down)
@@ -22,6 +31,9 @@ Test(gate, health_is_ok_whatever_is_down)
     cr_expect_eq(r.status, 200);
     cr_expect_str_eq(str_at(&r, "status"), "ok");
     cr_expect_str_eq(str_at(&r, "backfill_status"), "idle");
+    cr_expect(strstr(r.body, "\"trading_blocked_by\":[\"redis\",\"backfill\",\"session\",\"feed\","
+                             "\"missing trades\"]"),
+              "%s", r.body);
     rig_release(&r);
 }
 
@@ -213,7 +225,7 @@ static bool enabled_of(struct rig *r, const char *symbol)
     char path[64];
     (void)str_fmt(path, sizeof path, "/health?symbol=%s", symbol);
     get(r, path);
-    return json_is_true(json_object_get(r->json, "trading_enabled"));
+    return enabled_told(r);
 }
 
 Test(gate, holes_of_a_venue_that_numbers_no_trades_are_allowed_for)

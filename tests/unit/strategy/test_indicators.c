@@ -72,7 +72,8 @@ Test(indicators, diagonal_imbalance_compares_with_the_neighbour_below_and_above)
         .bin_ticks = 1, .ratio_milli = 3000, .min_qty = 3 * LOT, .keep = 1};
     cr_assert_str_eq(
         json_of(&p, &m),
-        "{\"footprint_bin\":0.1,\"footprint\":["
+        "{\"footprint_bin\":0.1,\"imbalance_ratio\":3.000,\"imbalance_min_qty\":3.000,"
+        "\"footprint\":["
         "{\"price\":100.0,\"buy_vol\":3.000,\"sell_vol\":3.000,\"imbalance\":\"buy\"},"
         "{\"price\":100.1,\"buy_vol\":9.000,\"sell_vol\":3.000,\"imbalance\":\"buy\"},"
         "{\"price\":100.2,\"buy_vol\":8.000,\"sell_vol\":7.000,\"imbalance\":\"sell\"},"
