@@ -164,6 +164,19 @@ static const struct opt rows[] = {
     {"OPEN_INTEREST_SEC", NULL, OPT_INT, F(open_interest_s), .min = 0, .max = 3600, .def = "10",
      .unit = "s",
      .text = "How often Binance's REST is asked for the open interest; 0 = never. Weight 1."},
+    {"RECORD_DIR", NULL, OPT_STR, F(record_dir), .def = "",
+     .text =
+         "Folder of recordings: all that the venue sends, as it came; empty: none are written."},
+    {"RECORD_MAX_BYTES", NULL, OPT_INT, F(record_max_bytes), .min = 1048576,
+     .max = INT64_C(1) << 50, .def = "21474836480", .unit = "bytes",
+     .text = "Most that is kept of one venue's recordings; the oldest files go."},
+    {"RECORD_ROTATE_MIN", NULL, OPT_INT, F(record_rotate_min), .min = 1, .max = 1440, .def = "60",
+     .unit = "min", .text = "Recordings begin new files this often, counted from 00:00 UTC."},
+    {"RECORD_QUEUE_BYTES", NULL, OPT_INT, F(record_queue_bytes), .min = 1048576, .max = 1073741824,
+     .def = "16777216", .unit = "bytes",
+     .text =
+         "Messages that wait for the disk; what does not fit is not recorded, and the file says "
+         "so."},
     {"COLLECTOR_RESET", "--reset", OPT_BOOL, F(reset), .def = "false",
      .text = "Delete every key of the instruments, then leave."},
     {"CONNECTOR_PATH", NULL, OPT_STR, F(connector_path), .def = "",
@@ -348,6 +361,7 @@ int config_check(void *values, struct err *e)
 {
     struct config *c = values;
     c->n = 0;
+    cut_end(c->record_dir, "/");
     if (c->share_repair_pct > c->share_snapshot_pct) {
         return err_set(e, ERR_RANGE, "WEIGHT_SHARE_REPAIR: %lld is more than WEIGHT_SHARE_SNAPSHOT",
                        (long long)c->share_repair_pct);

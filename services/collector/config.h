@@ -36,6 +36,8 @@ struct config {
     bool bybit_check_u, bybit_testnet;
     char bybit_ws[256], bybit_rest[256], bybit_test_ws[256], bybit_test_rest[256];
     char bybit_key[128], bybit_secret[128], bybit_file[512];
+    char record_dir[256];
+    int64_t record_max_bytes, record_queue_bytes, record_rotate_min;
     int64_t bybit_timeout_s, bybit_limit, bybit_window_ms, rejoin_hold_ms, bybit_audit_s;
 
     // Made by config_check():

@@ -7,6 +7,7 @@
 #include "common/base/mem.h"
 
 #define TICK_MS 1000
+#define RECORD_END_MS 1000 // for the disk, at the end
 
 // ---- Redis link --------------------------------------------------------------------------------
 
@@ -127,6 +128,7 @@ static void on_tick(void *arg)
     derivs_tick(a->derivs);
     open_interest_kick(a->oi);
     depths_tick(a->books);
+    recorder_tick(a->recorder);
     if (!a->draining) {
         links_tick(a->links, mono_ms);
     }
@@ -181,6 +183,13 @@ int app_start(struct app *a, const struct config *cfg, struct loop *loop, struct
     for (size_t i = 0; i < a->n; i++) {
         lane_init(a, &a->lane[i], &cfg->ins[i]);
     }
+    a->recorder =
+        recorder_new(&(struct recorder_opts){.dir = cfg->record_dir,
+                                             .venue = venue_name(a->connector->venue),
+                                             .clock = loop->clock,
+                                             .max_bytes = (uint64_t)cfg->record_max_bytes,
+                                             .queue_bytes = (size_t)cfg->record_queue_bytes,
+                                             .period_ms = cfg->record_rotate_min * 60000});
     a->links = links_new(a, e);
     if (a->links == NULL) {
         return e->code;
@@ -234,6 +243,7 @@ void app_stop(struct app *a)
     }
     derivs_free(a->derivs);
     depths_free(a->books);
+    recorder_free(a->recorder, RECORD_END_MS);
     budget_free(a->budget);
     timer_free(a->tick);
     timer_free(a->pump);

@@ -33,6 +33,7 @@
 #include "services/collector/core/repair.h"
 #include "services/collector/core/vclock.h"
 #include "services/collector/io/link.h"
+#include "services/collector/io/record.h"
 
 struct app;
 
@@ -122,6 +123,7 @@ struct app {
     struct derivs *derivs;     // NULL when switched off
     struct open_interest *oi;  // NULL when switched off
     struct depths *books;      // NULL when switched off
+    struct recorder *recorder; // NULL when switched off
     struct timer *tick, *pump;
     struct lane *lane; // cfg->n
     size_t n;

@@ -86,25 +86,42 @@ static void on_open(void *arg, bool simulated)
     if (what->heartbeat != NULL) {
         timer_every(c->heartbeat, what->heartbeat_ms);
     }
+    if (c->ws != NULL) { // a local feed is a file already
+        const struct app *a = c->link->all->app;
+        c->record = recorder_open(a->recorder, c->link->plan.route, c->link->plan.url, simulated,
+                                  loop_wall_us(a->loop));
+    }
     link_opened(c, simulated);
 }
 
 static void on_message(void *arg, const char *p, size_t n, int64_t rx_us)
 {
-    link_message(arg, p, n, rx_us);
+    const struct conn *c = arg;
+    recorder_message(c->link->all->app->recorder, c->record, rx_us, p, n);
+    link_message(arg, p, n, rx_us); // last: it may end this connection
 }
 
 static void on_oversize(void *arg, size_t n)
 {
     const struct conn *c = arg;
-    c->link->all->app->oversize++;
+    struct app *a = c->link->all->app;
+    a->oversize++;
+    recorder_cut(a->recorder, c->record, loop_wall_us(a->loop), "oversize");
     log_ev(LOG_WARN, "frame_refused", F_STR("reason", refusal_name(REFUSE_OVERSIZE)),
            F_UINT("bytes", n));
+}
+
+static void record_end(struct conn *c, const char *why)
+{
+    const struct app *a = c->link->all->app;
+    recorder_close(a->recorder, c->record, loop_wall_us(a->loop), why);
+    c->record = -1;
 }
 
 static void on_close(void *arg, const char *why)
 {
     struct conn *c = arg;
+    record_end(c, why);
     c->ws = NULL;
     c->lines = NULL;
     c->open = false;
@@ -153,6 +170,7 @@ struct conn *conn_new(struct link *k, char *why, size_t size)
     struct err e = {0};
     struct conn *c = xcalloc(1, sizeof *c);
     c->link = k;
+    c->record = -1;
     c->subscribe = timer_new(loop, send_subscribe, c);
     c->heartbeat = timer_new(loop, send_heartbeat, c);
     c->again = timer_new(loop, send_again, c);
@@ -179,6 +197,7 @@ void conn_free(struct conn *c)
     if (c == NULL) {
         return;
     }
+    record_end(c, "left");
     ws_close(c->ws);
     lines_close(c->lines);
     timer_free(c->subscribe);

@@ -130,6 +130,12 @@ static int known_limit(int64_t wanted)
     return known[i];
 }
 
+static void snapshot_url(const struct depths *d, const struct book_lane *o, char url[512])
+{
+    str_fmt(url, 512, "%s/fapi/v1/depth?symbol=%s&limit=%d", d->app->cfg->rest_base,
+            o->lane->feed.ins.symbol, d->limit);
+}
+
 static void on_answer(void *arg, const struct http_reply *r)
 {
     struct depths *d = arg;
@@ -143,7 +149,10 @@ static void on_answer(void *arg, const struct http_reply *r)
     d->asking = NULL;
     if (r->err == 0 && r->status == 200) {
         struct frame f;
+        char url[512];
         app_simulated(a, r->simulated, "depth");
+        snapshot_url(d, o, url);
+        recorder_rest(a->recorder, r->simulated, r->done_us, url, r->body, r->n);
         frame_decode_snapshot(r->body, r->n, d->levels, &f);
         depth_on_snapshot(&o->core, &f, now, &d->space, &out);
         frame_release(&f);
@@ -167,8 +176,7 @@ static bool send_request(struct depths *d)
     char url[512];
     struct err e = {0};
     const struct config *c = d->app->cfg;
-    str_fmt(url, sizeof url, "%s/fapi/v1/depth?symbol=%s&limit=%d", c->rest_base,
-            d->asking->lane->feed.ins.symbol, d->limit);
+    snapshot_url(d, d->asking, url);
     const struct http_req q = {.url = url,
                                .timeout_ms = c->api_timeout_s * 1000,
                                .max_body = SNAPSHOT_MAX_BODY,

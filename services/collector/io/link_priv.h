@@ -28,6 +28,7 @@ struct conn {
     int64_t opened_ms; // monotonic
     size_t said;       // messages of subscribe() sent
     uint64_t beats;    // heartbeats sent
+    int record;        // handle of the recorder, -1 = none
 };
 
 struct link {

@@ -109,6 +109,21 @@ static void lane_health(const struct app *a, const struct lane *l, struct jw *w)
     depths_health(l, w);
 }
 
+static void recording(const struct app *a, struct jw *w)
+{
+    struct recorder_stats s;
+    recorder_stats(a->recorder, &s);
+    jw_kstr(w, "record", !s.on ? "off" : s.paused ? "paused" : "on");
+    if (s.on) {
+        jw_kstr(w, "record_file", s.file);
+        jw_kstr(w, "record_why", s.paused ? s.why : "");
+        jw_kint(w, "record_bytes", (int64_t)s.bytes);
+        jw_kint(w, "record_kept_bytes", (int64_t)s.kept);
+        jw_kint(w, "record_messages", (int64_t)s.lines);
+        jw_kint(w, "record_dropped", (int64_t)s.dropped);
+    }
+}
+
 void report_health(void *arg, struct jw *w)
 {
     const struct app *a = arg;
@@ -133,6 +148,7 @@ void report_health(void *arg, struct jw *w)
     jw_kint(w, "reconnects", (int64_t)links.reconnects);
     jw_kint(w, "rotations", (int64_t)links.rotations);
     jw_kint(w, "subscribe_denied", (int64_t)a->denied);
+    recording(a, w);
     if (a->budget != NULL) {
         struct budget_stats b;
         budget_stats(a->budget, &b);

@@ -273,6 +273,28 @@ static void link_metrics(const struct app *a, struct buf *out)
     }
 }
 
+static void record_metrics(const struct app *a, struct buf *out)
+{
+    struct recorder_stats n;
+    recorder_stats(a->recorder, &n);
+    const struct {
+        const char *name, *type, *help;
+        uint64_t value;
+    } row[] = {
+        {"bc4_collector_record_paused", "gauge", "1 while the disk takes nothing.", n.paused},
+        {"bc4_collector_record_messages_total", "counter", "Lines of recordings.", n.lines},
+        {"bc4_collector_record_dropped_total", "counter", "Messages not recorded.", n.dropped},
+        {"bc4_collector_record_bytes_total", "counter", "Packed bytes written.", n.bytes},
+        {"bc4_collector_record_kept_bytes", "gauge", "All recordings of the venue.", n.kept},
+        {"bc4_collector_record_queue_bytes", "gauge", "What waits for the disk.", n.queued},
+        {"bc4_collector_record_deleted_total", "counter", "Files that had to go.", n.deleted},
+    };
+    for (size_t i = 0; n.on && i < sizeof row / sizeof row[0]; i++) {
+        prom_head(out, row[i].name, row[i].type, row[i].help);
+        prom_int(out, row[i].name, "", (int64_t)row[i].value);
+    }
+}
+
 void report_metrics(void *arg, struct buf *out)
 {
     // Borders of the histogram's own buckets, so the counts are exact.
@@ -295,6 +317,7 @@ void report_metrics(void *arg, struct buf *out)
         budget_metrics(a, out);
     }
     link_metrics(a, out);
+    record_metrics(a, out);
     stream_metrics(a, out);
     if (a->clock_measured) {
         prom_head(out, "bc4_collector_clock_offset_milliseconds", "gauge",

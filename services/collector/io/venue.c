@@ -51,6 +51,26 @@ static bool is_bybit(const struct venue_rest *v)
     return v->app->connector->venue == VENUE_BYBIT;
 }
 
+// The answer tells of every symbol there is; the recording keeps what it says of ours.
+static void record_units(const struct venue_rest *v, const struct http_reply *r,
+                         const struct exinfo *info)
+{
+    const struct app *a = v->app;
+    char url[512];
+    struct buf body;
+    if (a->recorder == NULL || info->raw[0] == '\0') {
+        return;
+    }
+    buf_init(&body, EXINFO_RAW_MAX + 64);
+    str_fmt(url, sizeof url, "%s%s", a->cfg->rest_base,
+            is_bybit(v) ? "/v5/market/instruments-info?category=linear" : "/fapi/v1/exchangeInfo");
+    buf_adds(&body, is_bybit(v) ? "{\"result\":{\"list\":[" : "{\"symbols\":[");
+    buf_adds(&body, info->raw);
+    buf_adds(&body, is_bybit(v) ? "]}}" : "]}");
+    recorder_rest(a->recorder, r->simulated, r->done_us, url, buf_ptr(&body), buf_len(&body));
+    buf_release(&body);
+}
+
 // True when the next page of the instruments has to be looked at for this lane.
 static bool read_lane(struct venue_rest *v, struct lane *l, const struct http_reply *r,
                       struct exinfo *info)
@@ -60,6 +80,7 @@ static bool read_lane(struct venue_rest *v, struct lane *l, const struct http_re
     const int rc = is_bybit(v) ? bybit_instrument_find(r->body, r->n, &ins, info, v->cursor, &e)
                                : exinfo_find(r->body, r->n, &ins, info, &e);
     if (rc == 1) {
+        record_units(v, r, info);
         l->described = true;
         str_copy(l->raw, sizeof l->raw, info->raw);
         feed_set_units(&l->feed, &ins);
