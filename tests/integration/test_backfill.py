@@ -85,9 +85,15 @@ class Backfill(Scenario):
     def assert_sql(self, db, s, start_ms):
         """The levels of a stored day, recomputed by SQL on its Parquet files."""
         day = iso(start_ms)[:10]
-        wait_for(lambda: self.parts(s, day) and self.parts(s, iso(start_ms + DAY_MS)[:10]), 60,
-                 "the store to be written")
-        files = [str(p) for p in self.parts(s, day)]
+        h = db.hash(s.key(f"context:{day}"))
+
+        def whole():  # a part of each source; every one is renamed when it is finished
+            files = [str(p) for p in self.parts(s, day)]
+            return files and duck.query(
+                f"SELECT count(*) FROM read_parquet({files})")[0][0] == h["trades"] and files
+
+        wait_for(lambda: self.parts(s, iso(start_ms + DAY_MS)[:10]), 60, "today to be stored")
+        files = wait_for(whole, 60, "the whole day before to be stored")
         (row,) = duck.query(
             "SELECT count(*), max(price), min(price), sum(qty), sum(CASE side WHEN 'buy' THEN qty "
             f"ELSE -qty END), count(DISTINCT id) FROM read_parquet({files})")
@@ -98,7 +104,6 @@ class Backfill(Scenario):
             "SELECT count(*) FROM (SELECT ts_ms, id, lag(ts_ms) OVER () AS t, lag(id) OVER () AS i "
             f"FROM read_parquet({files[:1]})) WHERE t IS NOT NULL AND (ts_ms, id) <= (t, i)")
         self.assertEqual(order[0], "0", "a part is not in set order")
-        h = db.hash(s.key(f"context:{day}"))
         self.assertEqual(row[0], row[5])
         self.assertEqual(h["trades"], row[0])
         for name, text in zip(("high", "low", "volume", "delta"), row[1:5]):

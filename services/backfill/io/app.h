@@ -2,9 +2,9 @@
 #define BACKFILL_APP_H
 // The parts of the running service and how they call each other:
 //
-//   job (one per instrument)   its connection, plan and delivery; decides what is wanted
+//   job (one per instrument)   its connection, plan and delivery; decides what is wanted (job.h)
 //   rest                       sends the pages of all jobs within budget and breaker
-//   archive                    downloads and reads one archive at a time for a job
+//   archive                    downloads and reads one archive at a time for whoever asks
 //   store                      the days kept on disk, read and written by a child process
 //   deliver                    entries -> MULTI: XADD :history, HSET :backfill with `_ids`
 //   state                      the fields of :backfill
@@ -21,10 +21,8 @@
 #include "common/io/service.h"
 #include "services/backfill/config.h"
 #include "services/backfill/core/breaker.h"
-#include "services/backfill/core/plan.h"
-#include "services/backfill/core/progress.h"
+#include "services/backfill/io/job.h"
 
-struct job;
 struct app {
     struct loop *loop;
     const struct config *cfg;
@@ -44,54 +42,6 @@ struct app {
     uint64_t requests, refusals, wrong, bytes;
 };
 
-// ---- job.c
-// ---------------------------------------------------------------------------------------
-
-enum job_state { JOB_DOWN, JOB_WAIT, JOB_LOADING, JOB_RUNNING, JOB_COMPLETE, JOB_OFF };
-
-struct deliver;
-struct job {
-    struct app *app;
-    size_t index;
-    enum job_state state;
-    struct instrument ins; // with units once LOADING is over
-    char key_backfill[KEY_MAX], key_history[KEY_MAX];
-    struct redis *redis;
-    struct timer *retry;
-    struct plan plan;
-    struct progress progress;
-    struct deliver *deliver;
-    int64_t began_ms;     // wall; of this run
-    int64_t completed_ms; // how long it took; -1
-    int64_t loaded;       // trades delivered, this run and those before it
-    char error[160];      // no progress, and why
-    char last_why[160];   // of the newest failure
-    char wait_why[64];    // what JOB_WAIT waits for
-    unsigned ticks;       // seconds of this run
-    char reload[96];      // why everything has to be read again; "" it has not
-    struct timer *drain;
-    void (*drained)(void *arg);
-    void *drained_arg;
-    bool archive_hit; // taken from disk
-    bool cancelled;
-    uint64_t rows_rest, rows_archive, rows_store, lost;
-};
-
-void job_start(struct app *a, const struct instrument *ins);
-void job_free(struct job *j);
-void job_tick(struct job *j);
-// Cancels what is under way and writes the state; done is called once.
-void job_drain(struct job *j, void (*done)(void *arg), void *arg);
-// Something was answered or delivered: look what comes next.
-void job_kick(struct job *j);
-bool job_is_ready(const struct job *j, char *why, size_t size);
-// Everything in memory is given up and read again from Redis.
-void job_reload(struct job *j, const char *why);
-// Entries for :history; they count as held or lost once delivered.
-void job_emit(struct job *j, const struct history *h);
-bool job_has_room(const struct job *j);
-void job_note_failure(struct job *j, const char *why);
-
 // ---- rest.c
 // --------------------------------------------------------------------------------------
 
@@ -106,12 +56,15 @@ size_t rest_in_flight(const struct rest *r);
 
 struct archive *archive_new(struct app *a);
 void archive_free(struct archive *x);
-// Begins the previous day of this job when nothing else is under way; false: later.
-bool archive_begin(struct archive *x, struct job *j);
-void archive_kick(struct archive *x); // a queue has room again
-void archive_abort(struct archive *x, const struct job *j);
-// SHA-256 of the archive being read for this job; "".
-const char *archive_sha256(const struct archive *x, const struct job *j);
+// Begins a whole past day; false: another one is under way, ask again later. The answer, also that
+// of a failure, never comes before it returned.
+bool archive_begin(struct archive *x, const struct source_day *want);
+void archive_kick(struct archive *x);                   // a queue has room again
+void archive_abort(struct archive *x, const void *arg); // of the request with this arg
+// Of the file whose rows are being told: its SHA-256, "" when none of this instrument is read;
+// whether it lay on disk already.
+const char *archive_sha256(const struct archive *x, const struct instrument *ins);
+bool archive_is_kept(const struct archive *x);
 
 // ---- store.c
 // -------------------------------------------------------------------------------------
@@ -142,7 +95,11 @@ void deliver_pump(struct deliver *d);
 // -------------------------------------------------------------------------------------
 
 // Adds the fields of :backfill that describe the run (not _ids and _lost).
+#define STATE_SET_MAX ((size_t)4 << 20) // bytes of a set as text
 void state_fill(const struct job *j, struct redis_tx *tx);
+void state_put_text(struct redis_tx *tx, const char *field, const char *text);
+void state_put_int(struct redis_tx *tx, const char *field, int64_t v);
+void state_put_known(struct redis_tx *tx, const char *field, int64_t v); // "" below 0: not known
 const char *state_status(const struct job *j); // as /backfill/status names it
 
 #endif

@@ -4,11 +4,10 @@
 //   HASHING     a file on disk is read and compared with it; equal: a hit, no download
 //   DOWNLOAD    into NAME.part, going on where an earlier download stopped
 //   HASHING     the same comparison for what came
-//   PARSING     inflate, parse, deliver what is not held, in slices and no faster than delivery
+//   PARSING     inflate, parse, tell the rows, in slices and no faster than whoever asked has room
 //
 // Nothing is believed before its SHA-256 is the venue's. A file that fails is set aside (.bad) and
-// fetched once more; when that fails too, or there is no archive, the day is left to REST and the
-// reason is kept.
+// fetched once more; when that fails too, or there is no archive, the reason is told.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +19,6 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
-#include "services/backfill/core/batch.h"
 #include "services/backfill/core/csv.h"
 #include "services/backfill/core/digest.h"
 #include "services/backfill/core/zip.h"
@@ -32,12 +30,12 @@
 #define CONTENT_MAX ((uint64_t)8 << 30)
 #define DOWNLOAD_MAX_MS INT64_C(86400000)
 
-enum step { IDLE, CHECKSUM, HASHING, DOWNLOAD, PARSING, PAUSE };
+enum step { IDLE, CHECKSUM, HASHING, DOWNLOAD, PARSING, PAUSE, HOPELESS };
 
 struct archive {
     struct app *app;
-    struct job *job;
-    enum step step, after_pause;
+    struct source_day want;
+    enum step step;
     struct timer *timer;
     struct http_call *call;
     int fd;
@@ -47,13 +45,12 @@ struct archive {
     char name[96]; // BTCUSDT-aggTrades-2026-11-21.zip
     char url[512]; // of the zip
     char path[512], part[520];
-    char want[DIGEST_HEX];
+    char want_sha[DIGEST_HEX];
     struct digest *digest;
     struct zip *zip;
     struct csv csv;
-    struct batch batch;
-    bool parsing; // zip, csv and batch are live
-    int64_t start_ms;
+    bool parsing; // zip and csv are live
+    int64_t last_id;
     uint64_t rows;
     struct err e;
 };
@@ -68,7 +65,6 @@ static void drop_parser(struct archive *x)
     if (x->parsing) {
         zip_free(x->zip);
         csv_release(&x->csv);
-        batch_release(&x->batch);
         x->parsing = false;
     }
 }
@@ -86,40 +82,44 @@ static void clean(struct archive *x)
     x->digest = NULL;
     drop_parser(x);
     x->step = IDLE;
-    x->job = NULL;
 }
 
-static void finish(struct archive *x, enum plan_source s, const char *why)
+static void finish(struct archive *x, enum source_end end, const char *why)
 {
-    struct job *j = x->job;
+    const struct source_day want = x->want;
+    char sha256[DIGEST_HEX], text[160];
+    str_copy(text, sizeof text, why);
+    str_copy(sha256, sizeof sha256, x->want_sha);
     if (!x->app->cfg->cache) {
         unlink(x->path);
     }
-    log_ev(s == PLAN_DONE ? LOG_INFO : LOG_WARN, s == PLAN_DONE ? "archive_read" : "archive_absent",
-           F_STR("sym", j->ins.name), F_STR("file", x->name), F_UINT("rows", x->rows),
-           F_BOOL("hit", x->kept), F_STR("why", why));
+    log_ev(end == SOURCE_DONE ? LOG_INFO : LOG_WARN,
+           end == SOURCE_DONE ? "archive_read" : "archive_absent", F_STR("sym", want.ins->name),
+           F_STR("file", x->name), F_UINT("rows", x->rows), F_BOOL("hit", x->kept),
+           F_STR("why", text));
     clean(x);
-    plan_archive(&j->plan, s, why);
-    job_kick(j);
+    want.on_done(want.arg, end, text, sha256);
 }
 
-// Tries again later, or leaves the day to REST.
+// Tries again later, or gives up.
 static void failed(struct archive *x, const char *why)
 {
     struct app *a = x->app;
     char text[160];
     str_copy(text, sizeof text, why);
-    job_note_failure(x->job, text);
+    if (x->want.on_trouble != NULL) {
+        x->want.on_trouble(x->want.arg, text);
+    }
     drop_parser(x);
     if (++x->tries >= a->cfg->max_retries) {
-        finish(x, PLAN_ABSENT, text);
+        finish(x, SOURCE_BAD, text);
         return;
     }
     int64_t pause = a->cfg->retry_base_ms;
     for (int i = 1; i < x->tries && pause < a->cfg->cooldown_s * 1000; i++) {
         pause *= 2;
     }
-    log_ev(LOG_WARN, "archive_retry", F_STR("sym", x->job->ins.name), F_STR("file", x->name),
+    log_ev(LOG_WARN, "archive_retry", F_STR("sym", x->want.ins->name), F_STR("file", x->name),
            F_STR("why", text), F_INT("pause_ms", pause));
     x->step = PAUSE;
     timer_start(x->timer, pause);
@@ -137,34 +137,23 @@ static void set_aside(const char *path)
 // ---- parsing
 // -------------------------------------------------------------------------------------
 
-static void emit(void *arg, const struct history *h)
-{
-    struct archive *x = arg;
-    x->job->rows_archive += (uint64_t)h->n;
-    job_emit(x->job, h);
-}
-
 static int on_row(void *arg, const struct csv_row *row, struct err *e)
 {
     struct archive *x = arg;
-    struct job *j = x->job;
     struct trade t;
-    if (row->ts_ms < x->start_ms || row->ts_ms >= x->start_ms + MS_PER_DAY) {
+    if (row->ts_ms < x->want.start_ms || row->ts_ms >= x->want.start_ms + MS_PER_DAY) {
         return err_set(e, ERR_RANGE, "a row is of another day");
     }
-    const enum refusal why = trade_set_numbers(&t, &j->ins, row->price, row->qty);
+    const enum refusal why = trade_set_numbers(&t, x->want.ins, row->price, row->qty);
     if (why != REFUSE_NONE) {
         return err_set(e, ERR_RANGE, "a row's numbers are %s", refusal_name(why));
     }
-    if (x->rows++ == 0) {
-        plan_archive_first(&j->plan, row->id, row->ts_ms);
+    if (x->rows++ > 0 && row->id <= x->last_id) {
+        return err_set(e, ERR_SYNTAX, "its ids run back");
     }
-    if (row->id >= j->plan.live_id || plan_has(&j->plan, row->id)) {
-        return 0;
-    }
-    return batch_add(&x->batch, row->ts_ms, row->id, row->price, row->qty, row->side)
-               ? 0
-               : err_set(e, ERR_SYNTAX, "its ids run back");
+    x->last_id = row->id;
+    x->want.on_row(x->want.arg, row);
+    return 0;
 }
 
 static int on_bytes(void *arg, const char *bytes, size_t n, struct err *e)
@@ -177,10 +166,9 @@ static void parse_failed(struct archive *x, const char *why)
 {
     char text[160];
     str_fmt(text, sizeof text, "%s: %s", x->name, why);
-    batch_flush(&x->batch); // rows up to there are good: the file is the venue's own
     set_aside(x->path);
     drop_parser(x);
-    finish(x, PLAN_ABSENT, text);
+    finish(x, SOURCE_BAD, text); // rows up to there are good: the file is the venue's own
 }
 
 static void parse_slice(struct archive *x)
@@ -201,9 +189,8 @@ static void parse_slice(struct archive *x)
         return;
     }
     if (n == 0) {
-        batch_flush(&x->batch);
         drop_parser(x);
-        finish(x, PLAN_DONE, "");
+        finish(x, SOURCE_DONE, "");
         return;
     }
     timer_start(x->timer, 0);
@@ -212,14 +199,12 @@ static void parse_slice(struct archive *x)
 static void begin_parsing(struct archive *x)
 {
     x->rows = 0;
-    x->job->archive_hit = x->kept;
     if (lseek(x->fd, 0, SEEK_SET) != 0) {
         failed(x, "it can not be read");
         return;
     }
     x->zip = zip_new(ZIP_MEMBER, CONTENT_MAX, on_bytes, x);
     csv_init(&x->csv, CSV_BINANCE);
-    batch_init(&x->batch, x->kept ? "store" : "archive", emit, x);
     x->parsing = true;
     x->step = PARSING;
     timer_start(x->timer, 0);
@@ -249,7 +234,7 @@ static void hashed(struct archive *x)
     char hex[DIGEST_HEX];
     digest_end_free(x->digest, hex);
     x->digest = NULL;
-    const bool same = strcmp(hex, x->want) == 0;
+    const bool same = strcmp(hex, x->want_sha) == 0;
     if (same && x->hashing_part && (fsync(x->fd) != 0 || rename(x->part, x->path) != 0)) {
         close(x->fd);
         x->fd = -1;
@@ -307,7 +292,7 @@ static struct http_call *get(struct archive *x, const char *url, size_t max_body
 
 static bool of_our_kind(const struct archive *x, const struct http_reply *r)
 {
-    return r->simulated == x->job->ins.simulated;
+    return r->simulated == x->want.ins->simulated;
 }
 
 static bool on_zip_data(void *arg, long status, const char *bytes, size_t n)
@@ -345,7 +330,7 @@ static void on_zip(void *arg, const struct http_reply *r)
     if (r->err != 0) {
         failed(x, r->why); // the part stays and is gone on with
     } else if (r->status == 404) {
-        finish(x, PLAN_ABSENT, "the venue has no archive of that day (404)");
+        finish(x, SOURCE_ABSENT, "the venue has no archive of that day (404)");
     } else if (r->status != 200 && r->status != 206) {
         if (r->status == 416) { // what is there can not be gone on with
             unlink(x->part);
@@ -354,7 +339,7 @@ static void on_zip(void *arg, const struct http_reply *r)
         failed(x, text);
     } else if (!of_our_kind(x, r)) {
         unlink(x->part);
-        finish(x, PLAN_ABSENT, "the archive is not of the same kind, real or simulated");
+        finish(x, SOURCE_ABSENT, "the archive is not of the same kind, real or simulated");
     } else if (!begin_hashing(x, x->part, false)) {
         failed(x, "the file is gone");
     }
@@ -365,7 +350,7 @@ static void fetch_zip(struct archive *x)
     struct stat st;
     x->fd = open(x->part, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     if (x->fd < 0 || fstat(x->fd, &st) != 0) {
-        finish(x, PLAN_ABSENT, "BACKFILL_CACHE_DIR can not be written");
+        finish(x, SOURCE_BAD, "BACKFILL_CACHE_DIR can not be written");
         return;
     }
     x->step = DOWNLOAD;
@@ -386,13 +371,13 @@ static void on_checksum(void *arg, const struct http_reply *r)
     if (r->err != 0) {
         failed(x, r->why);
     } else if (r->status == 404) {
-        finish(x, PLAN_ABSENT, "the venue has no archive of that day (404)");
+        finish(x, SOURCE_ABSENT, "the venue has no archive of that day (404)");
     } else if (r->status != 200) {
         str_fmt(text, sizeof text, "CHECKSUM: HTTP %ld", r->status);
         failed(x, text);
     } else if (!of_our_kind(x, r)) {
-        finish(x, PLAN_ABSENT, "the archive is not of the same kind, real or simulated");
-    } else if (!checksum_of(r->body, r->n, x->name, x->want)) {
+        finish(x, SOURCE_ABSENT, "the archive is not of the same kind, real or simulated");
+    } else if (!checksum_of(r->body, r->n, x->name, x->want_sha)) {
         failed(x, "its CHECKSUM file does not name it");
     } else if (!begin_hashing(x, x->path, true)) {
         fetch_zip(x);
@@ -421,12 +406,15 @@ static void on_timer(void *arg)
         hash_slice(x);
         break;
     case PARSING:
-        if (job_has_room(x->job)) {
+        if (x->want.has_room(x->want.arg)) {
             parse_slice(x); // else archive_kick() goes on
         }
         break;
     case PAUSE:
         fetch_checksum(x);
+        break;
+    case HOPELESS:
+        finish(x, SOURCE_BAD, "BACKFILL_CACHE_DIR can not be written");
         break;
     case IDLE:
     case CHECKSUM:
@@ -437,7 +425,7 @@ static void on_timer(void *arg)
 
 void archive_kick(struct archive *x)
 {
-    if (x->step == PARSING && !timer_is_running(x->timer) && job_has_room(x->job)) {
+    if (x->step == PARSING && !timer_is_running(x->timer) && x->want.has_room(x->want.arg)) {
         timer_start(x->timer, 0);
     }
 }
@@ -457,48 +445,54 @@ static bool make_folders(char *path)
     return true;
 }
 
-bool archive_begin(struct archive *x, struct job *j)
+bool archive_begin(struct archive *x, const struct source_day *want)
 {
     const struct config *c = x->app->cfg;
+    const struct instrument *ins = want->ins;
     char day[16];
     if (x->step != IDLE) {
         return false;
     }
-    x->job = j;
-    x->start_ms = j->plan.day[PLAN_PREV].start_ms;
+    x->want = *want;
     x->tries = 0;
     x->rows = 0;
     x->kept = false;
-    x->want[0] = '\0';
-    iso_day(x->start_ms, day);
-    str_fmt(x->name, sizeof x->name, "%s-aggTrades-%s.zip", j->ins.symbol, day);
+    x->want_sha[0] = '\0';
+    iso_day(want->start_ms, day);
+    str_fmt(x->name, sizeof x->name, "%s-aggTrades-%s.zip", ins->symbol, day);
     str_fmt(x->url, sizeof x->url, "%s/data/futures/um/daily/aggTrades/%s/%s", c->archive_base,
-            j->ins.symbol, x->name);
+            ins->symbol, x->name);
     // Real and simulated markets never share a file.
-    str_fmt(x->path, sizeof x->path, "%s/archive/%s%s/%s/%s", c->cache_dir,
-            venue_name(j->ins.venue), j->ins.simulated ? "-simulated" : "", j->ins.symbol, x->name);
+    str_fmt(x->path, sizeof x->path, "%s/archive/%s%s/%s/%s", c->cache_dir, venue_name(ins->venue),
+            ins->simulated ? "-simulated" : "", ins->symbol, x->name);
     str_fmt(x->part, sizeof x->part, "%s.part", x->path);
     if (!make_folders(x->path)) {
         log_ev(LOG_ERROR, "cache_unusable", F_STR("dir", c->cache_dir),
                F_STR("why", strerror(errno)));
-        x->job = NULL;
-        plan_archive(&j->plan, PLAN_ABSENT, "BACKFILL_CACHE_DIR can not be written");
-        return false;
+        x->step = HOPELESS;
+        timer_start(x->timer, 0);
+        return true;
     }
-    fetch_checksum(x);
+    x->step = PAUSE;
+    timer_start(x->timer, 0);
     return true;
 }
 
-void archive_abort(struct archive *x, const struct job *j)
+void archive_abort(struct archive *x, const void *arg)
 {
-    if (x != NULL && x->job == j) {
+    if (x != NULL && x->step != IDLE && x->want.arg == arg) {
         clean(x);
     }
 }
 
-const char *archive_sha256(const struct archive *x, const struct job *j)
+const char *archive_sha256(const struct archive *x, const struct instrument *ins)
 {
-    return x->job == j ? x->want : "";
+    return x->step == PARSING && x->want.ins == ins ? x->want_sha : "";
+}
+
+bool archive_is_kept(const struct archive *x)
+{
+    return x->kept;
 }
 
 struct archive *archive_new(struct app *a)

@@ -1,5 +1,6 @@
-// Delivery: what was fetched goes to :history, and in the same transaction `_ids` and `_lost` of
-// :backfill say so. A killed process therefore finds on its return exactly what it had delivered.
+// Delivery: what was fetched goes to :history, and in the same transaction :backfill says so
+// (Binance: `_ids` and `_lost`; Bybit: `_spans` and `_lost_spans`). A killed process therefore
+// finds on its return exactly what it had delivered.
 //
 // :backfill is watched between two transactions, and its `_ver` read: a second instance, or keys
 // that were deleted, make Redis refuse the next one, and the job reads everything anew.
@@ -28,7 +29,6 @@ struct deliver {
     struct redis_tx *tx;
     struct entry *first, **last;
     size_t bytes, entries;
-    struct idset held, lost; // what is stored, and in the transaction under way
     int64_t version;
     bool loaded, busy, dirty;
 };
@@ -39,8 +39,6 @@ struct deliver *deliver_new(struct job *j)
     d->job = j;
     d->tx = redis_tx_new(TX_MAX);
     d->last = &d->first;
-    idset_init(&d->held, PLAN_SPANS);
-    idset_init(&d->lost, PLAN_SPANS);
     return d;
 }
 
@@ -62,8 +60,9 @@ void deliver_reset(struct deliver *d)
     while ((e = pop(d)) != NULL) {
         free(e);
     }
-    idset_clear(&d->held);
-    idset_clear(&d->lost);
+    if (d->job->ops != NULL) {
+        d->job->ops->stored_clear(d->job);
+    }
     d->loaded = d->busy = false;
 }
 
@@ -74,24 +73,14 @@ void deliver_free(struct deliver *d)
     }
     deliver_reset(d);
     redis_tx_free(d->tx);
-    idset_release(&d->held);
-    idset_release(&d->lost);
     free(d);
-}
-
-static void copy_set(struct idset *to, const struct idset *from)
-{
-    idset_clear(to);
-    for (size_t i = 0; i < from->n; i++) {
-        const struct id_span *s = &from->span[i];
-        (void)idset_add_range(to, s->lo, s->hi, s->t_lo, s->t_hi);
-    }
 }
 
 void deliver_loaded(struct deliver *d, int64_t version)
 {
-    copy_set(&d->held, &d->job->plan.held);
-    copy_set(&d->lost, &d->job->plan.lost);
+    if (d->job->ops != NULL) {
+        d->job->ops->stored_load(d->job);
+    }
     d->version = version;
     d->loaded = true;
     d->dirty = true;
@@ -161,18 +150,8 @@ static void add_entry(struct deliver *d, const struct history *h)
                                  slice_of("data"),
                                  h->data};
     redis_tx_argv(d->tx, sizeof argv / sizeof argv[0], argv);
-    struct idset *set = h->kind == HISTORY_LOST ? &d->lost : &d->held;
-    (void)idset_add_range(set, h->from_id, h->to_id, h->from_ms, h->to_ms);
+    d->job->ops->stored_add(d->job, h);
     d->job->loaded += h->n;
-}
-
-static void hset_set(struct deliver *d, const char *field, const struct idset *s)
-{
-    struct buf b;
-    buf_init(&b, TX_MAX);
-    idset_format(s, &b);
-    redis_tx_hset(d->tx, field, buf_ptr(&b), buf_len(&b));
-    buf_release(&b);
 }
 
 static void build(struct deliver *d)
@@ -189,8 +168,9 @@ static void build(struct deliver *d)
     char version[24];
     d->version++;
     redis_tx_hset_begin(d->tx, j->key_backfill);
-    hset_set(d, "_ids", &d->held);
-    hset_set(d, "_lost", &d->lost);
+    if (j->ops != NULL) {
+        j->ops->stored_fill(j, d->tx);
+    }
     state_fill(j, d->tx);
     const struct slice v = number(version, d->version);
     redis_tx_hset(d->tx, "_ver", v.p, v.n);

@@ -3,7 +3,7 @@
 //   DOWN      no link
 //   WAIT      no :instrument or no live trade yet; asked again four times a second
 //   LOADING   reading :instrument, :backfill and both ends of :trades
-//   RUNNING   tasks go to rest and archive, entries to deliver
+//   RUNNING   sources are asked, entries go to deliver
 //   COMPLETE  nothing is missing before the first live trade, or what is was declared
 //   OFF       switched off, or a venue without a source: the state says so, nothing else happens
 //   any error of the link, a refused transaction -> DOWN, and everything is read again
@@ -15,6 +15,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "services/backfill/io/app.h"
+#include "services/backfill/io/fields.h"
 
 #define WAIT_MS 250
 #define FIELDS_MAX 64
@@ -25,7 +26,7 @@ static void load(struct job *j);
 static bool is_off(const struct job *j)
 {
     const struct config *c = j->app->cfg;
-    return c->skipped || !c->enabled || j->ins.venue != VENUE_BINANCE;
+    return c->skipped || !c->enabled || j->ops == NULL;
 }
 
 // ---- loading
@@ -36,39 +37,6 @@ static void wait_for(struct job *j, const char *what)
     str_copy(j->wait_why, sizeof j->wait_why, what);
     j->state = JOB_WAIT;
     timer_start(j->retry, WAIT_MS);
-}
-
-static struct slice field(const struct redisReply *hash, const char *name)
-{
-    for (size_t i = 0; hash != NULL && i + 1 < hash->elements; i += 2) {
-        if (strcmp(hash->element[i]->str, name) == 0) {
-            return (struct slice){hash->element[i + 1]->str, hash->element[i + 1]->len};
-        }
-    }
-    return (struct slice){"", 0};
-}
-
-static int64_t number(const struct redisReply *hash, const char *name, int64_t otherwise)
-{
-    const struct slice s = field(hash, name);
-    int64_t v;
-    return parse_i64(s.p, s.n, &v) == 0 ? v : otherwise;
-}
-
-// "<a> <b> <c>" of whole numbers.
-static bool numbers(struct slice s, int64_t *out, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        const char *blank = i + 1 < n ? memchr(s.p, ' ', s.n) : s.p + s.n;
-        if (blank == NULL || parse_i64(s.p, (size_t)(blank - s.p), &out[i]) != 0) {
-            return false;
-        }
-        if (i + 1 < n) {
-            s.n -= (size_t)(blank - s.p) + 1;
-            s.p = blank + 1;
-        }
-    }
-    return true;
 }
 
 static bool read_units(struct job *j, const struct redisReply *hash)
@@ -86,9 +54,8 @@ static bool read_units(struct job *j, const struct redisReply *hash)
         return false;
     }
     j->ins = ins;
-    const struct slice offset = field(hash, "_clock_offset_ms");
     int64_t ms;
-    if (parse_i64(offset.p, offset.n, &ms) == 0) {
+    if (fields_ints(hash, "_clock_offset_ms", &ms, 1)) {
         budget_set_clock(j->app->budget, true, ms);
     }
     return true;
@@ -106,67 +73,26 @@ static bool read_entry(const struct redisReply *r, int64_t *ms, int64_t *id)
            parse_i64(dash + 1, strlen(dash + 1), id) == 0;
 }
 
-static void restore(struct job *j, const struct redisReply *h, int64_t first_ms, int64_t first_id,
-                    int64_t newest_ms)
+static void begin(struct job *j, const struct redisReply *h, const struct live_ends *live)
 {
-    struct plan *p = &j->plan;
-    const struct slice ids = field(h, "_ids"), lost = field(h, "_lost");
-    int64_t live[2], mark[3];
-    static const char *const name[PLAN_DAYS] = {"_mark_prev", "_mark_today"};
-    idset_clear(&p->held);
-    idset_clear(&p->lost);
-    if ((ids.n > 0 && idset_parse(&p->held, ids.p, ids.n) != 0) ||
-        (lost.n > 0 && idset_parse(&p->lost, lost.p, lost.n) != 0)) {
-        log_ev(LOG_WARN, "state_rejected", F_STR("sym", j->ins.name), F_STR("field", "_ids"));
-        idset_clear(&p->held);
-        idset_clear(&p->lost);
-    }
-    // A stream that was trimmed begins later than the live feed did.
-    if (numbers(field(h, "_live"), live, 2) && live[1] >= 0 && live[1] < first_id) {
-        first_ms = live[0];
-        first_id = live[1];
-    }
-    plan_start(p, first_id, first_ms, newest_ms);
-    idset_prune(&p->held, p->day[PLAN_PREV].start_ms - WALK_SLACK_MS);
-    idset_prune(&p->lost, p->day[PLAN_PREV].start_ms - WALK_SLACK_MS);
-    for (int d = 0; d < PLAN_DAYS; d++) {
-        for (int k = 0; k < PLAN_DAYS; k++) {
-            if (numbers(field(h, name[k]), mark, 3) && mark[0] == p->day[d].start_ms) {
-                plan_set_mark(p, (enum plan_day)d, mark[1], mark[2]);
-            }
-        }
-    }
-    j->loaded = number(h, "trades_loaded", 0);
-}
-
-static void begin(struct job *j, const struct redisReply *h, int64_t first_ms, int64_t first_id,
-                  int64_t newest_ms)
-{
-    struct app *a = j->app;
-    const int64_t mono = loop_mono_ms(a->loop);
-    restore(j, h, first_ms, first_id, newest_ms);
+    const int64_t mono = loop_mono_ms(j->app->loop);
+    j->ops->restore(j, h, live);
+    j->loaded = fields_int(h, "trades_loaded", 0);
     j->state = JOB_RUNNING;
     j->error[0] = '\0';
-    j->archive_hit = false;
     j->began_ms = mono;
     j->completed_ms = -1;
     progress_init(&j->progress, mono);
-    char day[16];
-    iso_day(j->plan.day[PLAN_TODAY].start_ms, day);
-    log_ev(LOG_INFO, "backfill_begins", F_STR("sym", j->ins.name), F_STR("day", day),
-           F_INT("live_id", j->plan.live_id), F_INT("held_spans", (int64_t)j->plan.held.n),
-           F_INT("trades_loaded", j->loaded));
-    if (!plan_complete(&j->plan)) {
-        store_read(a->store, j);
-    }
-    deliver_loaded(j->deliver, number(h, "_ver", 0));
+    j->ops->begin(j);
+    deliver_loaded(j->deliver, fields_int(h, "_ver", 0));
     job_kick(j);
 }
 
 static void on_loaded(struct redis *r, const struct redisReply *reply, void *arg)
 {
     struct job *j = arg;
-    int64_t first_ms, first_id, newest_ms, newest_id;
+    struct live_ends live;
+    int64_t newest_id;
     (void)r;
     if (reply == NULL || j->state != JOB_LOADING) {
         return;
@@ -178,19 +104,19 @@ static void on_loaded(struct redis *r, const struct redisReply *reply, void *arg
     }
     if (is_off(j)) {
         j->state = JOB_OFF;
-        deliver_loaded(j->deliver, number(reply->element[1], "_ver", 0));
+        deliver_loaded(j->deliver, fields_int(reply->element[1], "_ver", 0));
         return;
     }
     if (!read_units(j, reply->element[0])) {
         wait_for(j, "the collector to describe the instrument");
         return;
     }
-    if (!read_entry(reply->element[2], &first_ms, &first_id) ||
-        !read_entry(reply->element[3], &newest_ms, &newest_id)) {
+    if (!read_entry(reply->element[2], &live.first_ms, &live.first_id) ||
+        !read_entry(reply->element[3], &live.newest_ms, &newest_id)) {
         wait_for(j, "the first live trade");
         return;
     }
-    begin(j, reply->element[1], first_ms, first_id, newest_ms);
+    begin(j, reply->element[1], &live);
 }
 
 static void load(struct job *j)
@@ -224,9 +150,9 @@ static void load(struct job *j)
 
 static void stop_work(struct job *j)
 {
-    rest_abort(j->app->rest, j);
-    archive_abort(j->app->archive, j);
-    store_abort(j->app->store, j);
+    if (j->ops != NULL) {
+        j->ops->stop(j);
+    }
     deliver_reset(j->deliver);
 }
 
@@ -272,15 +198,7 @@ void job_reload(struct job *j, const char *why)
 
 void job_emit(struct job *j, const struct history *h)
 {
-    if (h->kind == HISTORY_LOST) {
-        plan_lose(&j->plan, h->from_id, h->to_id, h->from_ms, h->to_ms);
-        j->lost += (uint64_t)(h->to_id - h->from_id) + 1;
-        log_ev(LOG_WARN, "hole_declared", F_STR("sym", j->ins.name), F_INT("from_id", h->from_id),
-               F_INT("to_id", h->to_id), F_STR("reason", h->reason));
-    } else {
-        plan_hold(&j->plan, h->from_id, h->to_id, h->from_ms, h->to_ms);
-        store_put(j->app->store, j, h);
-    }
+    j->ops->on_emit(j, h);
     deliver_add(j->deliver, h);
 }
 
@@ -298,7 +216,7 @@ void job_note_failure(struct job *j, const char *why)
 static void count(struct job *j)
 {
     int64_t done, total;
-    plan_count(&j->plan, &done, &total);
+    j->ops->count(j, &done, &total);
     progress_set(&j->progress, loop_mono_ms(j->app->loop), done, total);
 }
 
@@ -307,16 +225,7 @@ static void complete(struct job *j)
     j->state = JOB_COMPLETE;
     j->error[0] = '\0';
     j->completed_ms = loop_mono_ms(j->app->loop) - j->began_ms;
-    for (int d = 0; d < PLAN_DAYS; d++) {
-        const struct plan_mark *m = &j->plan.day[d];
-        if (m->why[0] != '\0') {
-            char day[16];
-            iso_day(m->start_ms, day);
-            log_ev(LOG_WARN, "day_start_unproven", F_STR("sym", j->ins.name), F_STR("day", day),
-                   F_STR("why", m->why));
-        }
-    }
-    store_flush(j->app->store, j);
+    j->ops->on_complete(j);
     log_ev(LOG_INFO, "backfill_complete", F_STR("sym", j->ins.name), F_INT("ms", j->completed_ms),
            F_INT("trades_loaded", j->loaded), F_UINT("from_store", j->rows_store),
            F_UINT("lost", j->lost));
@@ -325,22 +234,12 @@ static void complete(struct job *j)
 
 void job_kick(struct job *j)
 {
-    struct app *a = j->app;
-    if (j->state != JOB_RUNNING || service_is_draining(a->service)) {
+    if (j->state != JOB_RUNNING || service_is_draining(j->app->service)) {
         return;
     }
-    if (plan_wants_archive(&j->plan)) {
-        if (!a->cfg->archive) {
-            plan_archive(&j->plan, PLAN_ABSENT, "BACKFILL_ARCHIVE_ENABLED=false");
-        } else if (archive_begin(a->archive, j)) {
-            plan_archive(&j->plan, PLAN_RUNNING, "");
-        }
-    }
-    store_kick(a->store, j);
-    archive_kick(a->archive);
-    rest_kick(a->rest);
+    j->ops->kick(j);
     count(j);
-    if (plan_complete(&j->plan) && !plan_wants_archive(&j->plan) && deliver_is_idle(j->deliver)) {
+    if (j->ops->is_done(j) && deliver_is_idle(j->deliver)) {
         complete(j);
     }
 }
@@ -351,8 +250,7 @@ static void on_newest(struct redis *r, const struct redisReply *reply, void *arg
     struct job *j = arg;
     int64_t ms, id;
     (void)r;
-    if (j->state == JOB_RUNNING && read_entry(reply, &ms, &id) &&
-        day_start_ms(ms) > j->plan.day[PLAN_TODAY].start_ms) {
+    if (j->state == JOB_RUNNING && read_entry(reply, &ms, &id) && j->ops->on_day(j, ms)) {
         job_reload(j, "a new day");
     }
 }
@@ -431,9 +329,9 @@ static void drain_poll(void *arg)
 
 void job_drain(struct job *j, void (*done)(void *arg), void *arg)
 {
-    rest_abort(j->app->rest, j);
-    archive_abort(j->app->archive, j);
-    store_abort(j->app->store, j);
+    if (j->ops != NULL) {
+        j->ops->stop(j);
+    }
     j->cancelled = j->state == JOB_RUNNING;
     j->drained = done;
     j->drained_arg = arg;
@@ -443,29 +341,33 @@ void job_drain(struct job *j, void (*done)(void *arg), void *arg)
     timer_start(j->drain, 0);
 }
 
+const struct job_ops *job_ops_of(enum venue v)
+{
+    return v == VENUE_BINANCE ? &job_binance : NULL;
+}
+
 void job_start(struct app *a, const struct instrument *ins)
 {
     struct job *j = xcalloc(1, sizeof *j);
-    const struct config *c = a->cfg;
     char name[64];
     j->app = a;
     j->index = a->n;
     j->ins = *ins;
+    j->ops = job_ops_of(ins->venue);
     j->completed_ms = -1;
     progress_init(&j->progress, loop_mono_ms(a->loop));
     instrument_key(ins, "backfill", j->key_backfill);
     instrument_key(ins, "history", j->key_history);
-    plan_init(&j->plan, &(struct plan_opts){.retry_base_ms = c->retry_base_ms,
-                                            .retry_max_ms = c->cooldown_s * 1000,
-                                            .max_wrong = (int)c->max_retries,
-                                            .prev_day = c->prev_day});
+    if (j->ops != NULL) {
+        j->ops->init(j);
+    }
     j->deliver = deliver_new(j);
     j->retry = timer_new(a->loop, on_retry, j);
     j->drain = timer_new(a->loop, drain_poll, j);
     a->job[a->n++] = j;
     str_fmt(name, sizeof name, "backfill/%s", ins->symbol);
     j->redis = redis_new(&(struct redis_opts){.loop = a->loop,
-                                              .url = c->url,
+                                              .url = a->cfg->url,
                                               .name = name,
                                               .max_inflight = 256,
                                               .on_up = on_up,
@@ -484,6 +386,8 @@ void job_free(struct job *j)
     timer_free(j->retry);
     timer_free(j->drain);
     deliver_free(j->deliver);
-    plan_release(&j->plan);
+    if (j->ops != NULL) {
+        j->ops->release(j);
+    }
     free(j);
 }

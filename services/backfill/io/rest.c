@@ -287,7 +287,8 @@ static struct task *choose(struct rest *x, int64_t now, struct job **job)
     struct app *a = x->app;
     for (size_t i = 0; i < a->n; i++) {
         struct job *j = a->job[(x->turn + i) % a->n];
-        struct task *t = job_has_room(j) ? plan_next(&j->plan, now) : NULL;
+        struct task *t =
+            j->ops == &job_binance && job_has_room(j) ? plan_next(&j->plan, now) : NULL;
         if (t != NULL) {
             x->turn = (x->turn + i + 1) % a->n;
             *job = j;
@@ -302,7 +303,8 @@ static int64_t next_due(const struct rest *x)
     int64_t due = INT64_MAX;
     for (size_t i = 0; i < x->app->n; i++) {
         const struct job *j = x->app->job[i];
-        const int64_t at = j->state == JOB_RUNNING ? plan_due_ms(&j->plan) : INT64_MAX;
+        const bool asks = j->ops == &job_binance && j->state == JOB_RUNNING;
+        const int64_t at = asks ? plan_due_ms(&j->plan) : INT64_MAX;
         due = at < due ? at : due;
     }
     return due;

@@ -96,7 +96,7 @@ static pid_t spawn(struct job *j, enum plan_day d, bool writes, const char *sour
                           memory,
                           c->store_lib,
                           writes ? source : NULL,
-                          writes ? archive_sha256(j->app->archive, j) : NULL,
+                          writes ? archive_sha256(j->app->archive, &j->ins) : NULL,
                           NULL};
     if (pipe2(ends, O_CLOEXEC) != 0) {
         return -1;

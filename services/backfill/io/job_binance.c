@@ -1,0 +1,365 @@
+// Binance: trades have consecutive ids, so what is wanted, held and lost is counted by id.
+//
+//   store, while it is being read, before anybody else
+//   the previous day from its archive, when much of it is missing
+//   everything else from REST (io/rest.c takes the plan's tasks by itself)
+
+#include <string.h>
+
+#include "common/base/log.h"
+#include "services/backfill/io/app.h"
+#include "services/backfill/io/fields.h"
+
+// ---- what is stored
+// ------------------------------------------------------------------------------
+
+static void copy_set(struct idset *to, const struct idset *from)
+{
+    idset_clear(to);
+    for (size_t i = 0; i < from->n; i++) {
+        const struct id_span *s = &from->span[i];
+        (void)idset_add_range(to, s->lo, s->hi, s->t_lo, s->t_hi);
+    }
+}
+
+static void stored_load(struct job *j)
+{
+    copy_set(&j->stored_ids, &j->plan.held);
+    copy_set(&j->stored_lost, &j->plan.lost);
+}
+
+static void stored_clear(struct job *j)
+{
+    idset_clear(&j->stored_ids);
+    idset_clear(&j->stored_lost);
+}
+
+static void stored_add(struct job *j, const struct history *h)
+{
+    struct idset *set = h->kind == HISTORY_LOST ? &j->stored_lost : &j->stored_ids;
+    (void)idset_add_range(set, h->from_id, h->to_id, h->from_ms, h->to_ms);
+}
+
+static void put_set(struct redis_tx *tx, const char *field, const struct idset *s)
+{
+    struct buf b;
+    buf_init(&b, STATE_SET_MAX);
+    idset_format(s, &b);
+    redis_tx_hset(tx, field, buf_ptr(&b), buf_len(&b));
+    buf_release(&b);
+}
+
+static void stored_fill(const struct job *j, struct redis_tx *tx)
+{
+    put_set(tx, "_ids", &j->stored_ids);
+    put_set(tx, "_lost", &j->stored_lost);
+}
+
+// ---- beginning
+// -----------------------------------------------------------------------------------
+
+static void init(struct job *j)
+{
+    const struct config *c = j->app->cfg;
+    plan_init(&j->plan, &(struct plan_opts){.retry_base_ms = c->retry_base_ms,
+                                            .retry_max_ms = c->cooldown_s * 1000,
+                                            .max_wrong = (int)c->max_retries,
+                                            .prev_day = c->prev_day});
+    idset_init(&j->stored_ids, PLAN_SPANS);
+    idset_init(&j->stored_lost, PLAN_SPANS);
+}
+
+static void release(struct job *j)
+{
+    plan_release(&j->plan);
+    idset_release(&j->stored_ids);
+    idset_release(&j->stored_lost);
+}
+
+static void restore(struct job *j, const struct redisReply *h, const struct live_ends *live)
+{
+    struct plan *p = &j->plan;
+    const struct slice ids = fields_text(h, "_ids"), lost = fields_text(h, "_lost");
+    int64_t first_ms = live->first_ms, first_id = live->first_id, known[2], mark[3];
+    static const char *const name[PLAN_DAYS] = {"_mark_prev", "_mark_today"};
+    idset_clear(&p->held);
+    idset_clear(&p->lost);
+    if ((ids.n > 0 && idset_parse(&p->held, ids.p, ids.n) != 0) ||
+        (lost.n > 0 && idset_parse(&p->lost, lost.p, lost.n) != 0)) {
+        log_ev(LOG_WARN, "state_rejected", F_STR("sym", j->ins.name), F_STR("field", "_ids"));
+        idset_clear(&p->held);
+        idset_clear(&p->lost);
+    }
+    // A stream that was trimmed begins later than the live feed did.
+    if (fields_ints(h, "_live", known, 2) && known[1] >= 0 && known[1] < first_id) {
+        first_ms = known[0];
+        first_id = known[1];
+    }
+    plan_start(p, first_id, first_ms, live->newest_ms);
+    idset_prune(&p->held, p->day[PLAN_PREV].start_ms - WALK_SLACK_MS);
+    idset_prune(&p->lost, p->day[PLAN_PREV].start_ms - WALK_SLACK_MS);
+    for (int d = 0; d < PLAN_DAYS; d++) {
+        for (int k = 0; k < PLAN_DAYS; k++) {
+            if (fields_ints(h, name[k], mark, 3) && mark[0] == p->day[d].start_ms) {
+                plan_set_mark(p, (enum plan_day)d, mark[1], mark[2]);
+            }
+        }
+    }
+    j->archive_hit = false;
+}
+
+static void begin(struct job *j)
+{
+    char day[16];
+    iso_day(j->plan.day[PLAN_TODAY].start_ms, day);
+    log_ev(LOG_INFO, "backfill_begins", F_STR("sym", j->ins.name), F_STR("day", day),
+           F_INT("live_id", j->plan.live_id), F_INT("held_spans", (int64_t)j->plan.held.n),
+           F_INT("trades_loaded", j->loaded));
+    if (!plan_complete(&j->plan)) {
+        store_read(j->app->store, j);
+    }
+}
+
+// ---- rows of the archive
+// -------------------------------------------------------------------------
+
+static bool intake_has_room(void *arg)
+{
+    const struct intake *in = arg;
+    return job_has_room(in->job);
+}
+
+static void emit_archive(void *arg, const struct history *h)
+{
+    struct intake *in = arg;
+    in->job->rows_archive += (uint64_t)h->n;
+    job_emit(in->job, h);
+}
+
+static void on_archive_row(void *arg, const struct csv_row *row)
+{
+    struct intake *in = arg;
+    struct job *j = in->job;
+    if (!in->active) {
+        in->active = true;
+        j->archive_hit = archive_is_kept(j->app->archive);
+        batch_init(&in->batch, j->archive_hit ? "store" : "archive", emit_archive, in);
+    }
+    if (in->rows++ == 0) {
+        plan_archive_first(&j->plan, row->id, row->ts_ms);
+    }
+    if (row->id < j->plan.live_id && !plan_has(&j->plan, row->id)) {
+        (void)batch_add(&in->batch, row->ts_ms, row->id, row->price, row->qty, row->side);
+    }
+}
+
+static void intake_end(struct intake *in, bool deliver)
+{
+    if (in->active) {
+        if (deliver) {
+            batch_flush(&in->batch);
+        }
+        batch_release(&in->batch);
+        in->active = false;
+    }
+}
+
+static void on_archive_done(void *arg, enum source_end end, const char *why, const char *sha256)
+{
+    struct intake *in = arg;
+    struct job *j = in->job;
+    (void)sha256;
+    intake_end(in, true);
+    plan_archive(&j->plan, end == SOURCE_DONE ? PLAN_DONE : PLAN_ABSENT, why);
+    job_kick(j);
+}
+
+static void on_archive_trouble(void *arg, const char *why)
+{
+    struct intake *in = arg;
+    job_note_failure(in->job, why);
+}
+
+static bool ask_archive(struct job *j)
+{
+    struct intake *in = &j->from_archive;
+    in->job = j;
+    in->rows = 0;
+    in->want = (struct source_day){.ins = &j->ins,
+                                   .start_ms = j->plan.day[PLAN_PREV].start_ms,
+                                   .has_room = intake_has_room,
+                                   .on_row = on_archive_row,
+                                   .on_trouble = on_archive_trouble,
+                                   .on_done = on_archive_done,
+                                   .arg = in};
+    return archive_begin(j->app->archive, &in->want);
+}
+
+// ---- running
+// -------------------------------------------------------------------------------------
+
+static void kick(struct job *j)
+{
+    struct app *a = j->app;
+    if (plan_wants_archive(&j->plan)) {
+        if (!a->cfg->archive) {
+            plan_archive(&j->plan, PLAN_ABSENT, "BACKFILL_ARCHIVE_ENABLED=false");
+        } else if (ask_archive(j)) {
+            plan_archive(&j->plan, PLAN_RUNNING, "");
+        }
+    }
+    store_kick(a->store, j);
+    archive_kick(a->archive);
+    rest_kick(a->rest);
+}
+
+static void stop(struct job *j)
+{
+    rest_abort(j->app->rest, j);
+    archive_abort(j->app->archive, &j->from_archive);
+    intake_end(&j->from_archive, false);
+    store_abort(j->app->store, j);
+}
+
+static bool is_done(const struct job *j)
+{
+    return plan_complete(&j->plan) && !plan_wants_archive(&j->plan);
+}
+
+static void on_complete(struct job *j)
+{
+    for (int d = 0; d < PLAN_DAYS; d++) {
+        const struct plan_mark *m = &j->plan.day[d];
+        if (m->why[0] != '\0') {
+            char day[16];
+            iso_day(m->start_ms, day);
+            log_ev(LOG_WARN, "day_start_unproven", F_STR("sym", j->ins.name), F_STR("day", day),
+                   F_STR("why", m->why));
+        }
+    }
+    store_flush(j->app->store, j);
+}
+
+static bool on_day(struct job *j, int64_t newest_ms)
+{
+    return day_start_ms(newest_ms) > j->plan.day[PLAN_TODAY].start_ms;
+}
+
+static void count(const struct job *j, int64_t *done, int64_t *total)
+{
+    plan_count(&j->plan, done, total);
+}
+
+static void on_emit(struct job *j, const struct history *h)
+{
+    if (h->kind == HISTORY_LOST) {
+        plan_lose(&j->plan, h->from_id, h->to_id, h->from_ms, h->to_ms);
+        j->lost += (uint64_t)(h->to_id - h->from_id) + 1;
+        log_ev(LOG_WARN, "hole_declared", F_STR("sym", j->ins.name), F_INT("from_id", h->from_id),
+               F_INT("to_id", h->to_id), F_STR("reason", h->reason));
+    } else {
+        plan_hold(&j->plan, h->from_id, h->to_id, h->from_ms, h->to_ms);
+        store_put(j->app->store, j, h);
+    }
+}
+
+// ---- state
+// ---------------------------------------------------------------------------------------
+
+static void put_mark(struct redis_tx *tx, const char *field, const struct plan_mark *m)
+{
+    char text[64] = "";
+    if (m->proven && m->first_id >= 0) {
+        str_fmt(text, sizeof text, "%lld %lld %lld", (long long)m->start_ms, (long long)m->first_id,
+                (long long)m->first_ms);
+    }
+    state_put_text(tx, field, text);
+}
+
+// [{"day":..,"source":..,...}]: where each part comes from and why one is missing.
+static void put_sources(const struct job *j, struct redis_tx *tx)
+{
+    struct buf b;
+    struct jw w;
+    buf_init(&b, 4096);
+    jw_init(&w, &b);
+    jw_arr(&w);
+    for (int d = 0; d < PLAN_DAYS; d++) {
+        const struct plan_mark *m = &j->plan.day[d];
+        int64_t lo, hi;
+        char day[16];
+        if (!plan_day_range(&j->plan, (enum plan_day)d, &lo, &hi) &&
+            (m->why[0] == '\0' || m->start_ms == 0)) {
+            continue;
+        }
+        iso_day(m->start_ms, day);
+        jw_obj(&w);
+        jw_kstr(&w, "day", day);
+        if (plan_day_range(&j->plan, (enum plan_day)d, &lo, &hi)) {
+            jw_kint(&w, "from_id", lo);
+            jw_kint(&w, "to_id", hi);
+        }
+        const bool file =
+            d == PLAN_PREV && (j->plan.archive == PLAN_DONE || j->plan.archive == PLAN_RUNNING);
+        jw_kstr(&w, "source", j->rows_store > 0 ? "store" : file ? "archive" : "rest");
+        if (d == PLAN_PREV && j->plan.archive == PLAN_ABSENT) {
+            jw_kstr(&w, "archive", j->plan.archive_why);
+        }
+        jw_kbool(&w, "start_proven", m->proven);
+        if (m->why[0] != '\0') {
+            jw_kstr(&w, "reason", m->why);
+        }
+        jw_end_obj(&w);
+    }
+    jw_end_arr(&w);
+    redis_tx_hset(tx, "sources", buf_ptr(&b), buf_len(&b));
+    buf_release(&b);
+}
+
+static void put_range(const struct job *j, struct redis_tx *tx)
+{
+    int64_t lo, hi, from = -1;
+    for (int d = 0; d < PLAN_DAYS && from < 0; d++) {
+        if (plan_day_range(&j->plan, (enum plan_day)d, &lo, &hi)) {
+            from = j->plan.day[d].start_ms;
+        }
+    }
+    state_put_known(tx, "range_start_ms", from);
+    state_put_known(tx, "range_end_ms", from >= 0 ? j->plan.live_ms : -1);
+}
+
+static void fill(const struct job *j, struct redis_tx *tx)
+{
+    const enum plan_source archive = j->plan.archive;
+    const bool has_plan = j->state == JOB_RUNNING || j->state == JOB_COMPLETE;
+    const bool hit = j->archive_hit || j->rows_store > 0;
+    const bool tried = archive == PLAN_RUNNING || archive == PLAN_DONE || hit;
+    state_put_text(tx, "cache_status", !has_plan || !tried ? "UNKNOWN" : hit ? "HIT" : "MISS");
+    put_range(j, tx);
+    put_sources(j, tx);
+    if (has_plan) {
+        put_mark(tx, "_mark_prev", &j->plan.day[PLAN_PREV]);
+        put_mark(tx, "_mark_today", &j->plan.day[PLAN_TODAY]);
+        char live[64];
+        str_fmt(live, sizeof live, "%lld %lld", (long long)j->plan.live_ms,
+                (long long)j->plan.live_id);
+        state_put_text(tx, "_live", live);
+    }
+}
+
+const struct job_ops job_binance = {.init = init,
+                                    .release = release,
+                                    .restore = restore,
+                                    .begin = begin,
+                                    .kick = kick,
+                                    .stop = stop,
+                                    .is_done = is_done,
+                                    .on_complete = on_complete,
+                                    .on_day = on_day,
+                                    .count = count,
+                                    .on_emit = on_emit,
+                                    .stored_load = stored_load,
+                                    .stored_clear = stored_clear,
+                                    .stored_add = stored_add,
+                                    .stored_fill = stored_fill,
+                                    .state_fill = fill};
