@@ -94,7 +94,9 @@ bool plan_wants_archive(const struct plan *p)
         return false;
     }
     if (plan_day_range(p, PLAN_PREV, &lo, &hi)) {
-        return missing_in(p, lo, hi) > WALK_LIMIT;
+        // Not while REST is asked for its last trade, which proves where today begins.
+        return missing_in(p, lo, hi) > WALK_LIMIT &&
+               (!plan_concerns(p, PLAN_TODAY) || p->day[PLAN_TODAY].settled);
     }
     // REST could not tell where the day begins: then the archive has to.
     return p->day[PLAN_PREV].settled && p->day[PLAN_PREV].first_id < 0 &&
@@ -168,7 +170,8 @@ static struct task *next_mark(struct plan *p)
                 p, &(struct task){
                        .kind = TASK_LOCATE, .day = d, .from_ms = m->start_ms, .to_ms = p->live_ms});
         }
-        if (m->first_id > 0 && of_kind(p, TASK_ANCHOR, d) == NULL) {
+        // While the store is being read it may be about to bring the very trade.
+        if (m->first_id > 0 && !p->storing[PLAN_PREV] && of_kind(p, TASK_ANCHOR, d) == NULL) {
             return take(p, &(struct task){.kind = TASK_ANCHOR, .day = d, .lo = m->first_id - 1});
         }
     }

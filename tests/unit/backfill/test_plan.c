@@ -84,6 +84,11 @@ Test(plan, days_are_located_and_proven_before_anything_is_counted)
     plan_count(&p, &done, &total);
     cr_assert_eq(total, LIVE - P0);
     cr_assert_eq(done, 0);
+    cr_assert(!plan_wants_archive(&p), "the trade before today is on its way from REST");
+    a = plan_next(&p, NOW);
+    cr_assert_eq(a->kind, TASK_ANCHOR);
+    cr_assert_eq(a->day, PLAN_TODAY);
+    answer(a);
     cr_assert(plan_wants_archive(&p));
     cr_assert(!plan_complete(&p));
 }
