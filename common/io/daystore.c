@@ -10,6 +10,7 @@
 // Days before the previous one whose keys are removed when a new day begins: retention is three
 // days, the rest covers pauses.
 #define FORGET_DAYS 10
+#define NAMES_TEXT_MAX ((size_t)4 << 20)
 
 static void day_key(const struct daystore *s, const char *prefix, int64_t day_ms, char out[KEY_MAX])
 {
@@ -39,6 +40,11 @@ static struct day *slot(struct daystore *s, size_t which)
     return which == 0 ? &s->l->cur : &s->l->prev;
 }
 
+static struct day_mark mark_of(const struct day *d)
+{
+    return (struct day_mark){.start_ms = d->start_ms, .trades = d->trades, .sealed = d->sealed};
+}
+
 static void finish_load(struct daystore *s)
 {
     struct ledger *l = s->l;
@@ -53,7 +59,7 @@ static void finish_load(struct daystore *s)
             err_set(&s->why, ERR_STATE, "profile and sums of %s disagree", day);
         }
         profile_mark_clean(d->profile);
-        s->mark[i] = (struct day_mark){.start_ms = d->start_ms, .trades = d->trades};
+        s->mark[i] = mark_of(d);
     }
     ledger_restored(l);
     s->done(s->arg, s->why.code ? &s->why : NULL);
@@ -100,6 +106,16 @@ static void take_day(struct daystore *s, size_t which, const redisReply *reply)
     if (day_from_fields(slot(s, which), &s->l->ins, s->load_ms[which], kv, pairs, &e)) {
         s->why = e;
         err_prefix(&s->why, "stored day");
+    } else if (slot(s, which)->sealed != 0 && s->l->named) {
+        struct slice names = {"", 0};
+        for (size_t i = 0; i < 2 * pairs; i += 2) {
+            if (strcmp(kv[i], "_names") == 0) {
+                names = (struct slice){kv[i + 1], reply->element[i + 1]->len};
+            }
+        }
+        if (ledger_take_edge_names(s->l, slot(s, which), names)) {
+            err_set(&s->why, ERR_SYNTAX, "stored day: _names are no names");
+        }
     }
     free(kv);
 }
@@ -225,6 +241,13 @@ static void write_day(struct daystore *s, struct redis_tx *tx, struct day *d, st
     day_key(s, s->day_prefix, d->start_ms, key);
     redis_tx_hset_begin(tx, key);
     day_to_fields(d, &s->l->ins, put_field, tx);
+    if (d->sealed != 0 && s->l->named) {
+        struct buf names;
+        buf_init(&names, NAMES_TEXT_MAX);
+        ledger_edge_names(s->l, d, &names);
+        redis_tx_hset(tx, "_names", buf_ptr(&names), buf_len(&names));
+        buf_release(&names);
+    }
     redis_tx_hset_end(tx);
     day_key(s, s->profile_prefix, d->start_ms, key);
     redis_tx_hset_begin(tx, key);
@@ -257,7 +280,8 @@ unsigned daystore_flush(struct daystore *s, struct redis_tx *tx,
             continue;
         }
         const struct day_mark *m = find_mark(old, d->start_ms);
-        if (!m) {
+        if (!m || m->sealed != d->sealed) {
+            m = NULL; // all of it is new
             del_day(s, tx, d->start_ms);
             profile_mark_all_dirty(d->profile);
             for (int64_t k = 3; i == 0 && k <= FORGET_DAYS; k++) {
@@ -270,7 +294,7 @@ unsigned daystore_flush(struct daystore *s, struct redis_tx *tx,
             write_day(s, tx, d, &bins);
             written |= i == 0 ? DAYSTORE_CUR : DAYSTORE_PREV;
         }
-        s->mark[i] = (struct day_mark){.start_ms = d->start_ms, .trades = d->trades};
+        s->mark[i] = mark_of(d);
     }
     s->revised = revised;
     // A day that left both slots and is not even the day before yesterday.

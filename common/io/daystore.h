@@ -15,6 +15,7 @@
 struct day_mark {
     int64_t start_ms; // -1 = nothing
     uint64_t trades;
+    int64_t sealed;
 };
 
 struct daystore {

@@ -605,6 +605,52 @@ int candle_series_replace(struct candle_series *s, int64_t start_ms, const struc
     return rc;
 }
 
+static void remove_at(struct candle_series *s, size_t i)
+{
+    s->dirty -= at(s, i)->dirty;
+    memmove(at(s, i), at(s, i + 1), (s->n - i - 1) * sizeof *s->b);
+    s->n--;
+}
+
+static void take_candle(struct candle_series *s, const struct candle *told)
+{
+    struct bucket *b = find(s, told->start_ms);
+    if (!b && !(b = insert(s, told->start_ms))) {
+        return; // older than all that are kept
+    }
+    struct candle c = *told;
+    c.complete = b->c.complete;
+    c.rev = b->c.rev;
+    s->dirty -= b->dirty;
+    b->dirty = false;
+    if (!same_content(&b->c, &c)) {
+        changed(s, b);
+    }
+    b->c = c;
+}
+
+void candle_series_take(struct candle_series *s, int64_t from_ms, int64_t to_ms,
+                        const struct candle *v, size_t n)
+{
+    tape_begin_at(&s->shared->tape, to_ms);
+    size_t stale = stale_at(s, from_ms);
+    drop_stale(s, stale, stale_at(s, to_ms) - stale);
+    if (s->open_ms >= from_ms && s->open_ms < to_ms) {
+        s->open_ms = NONE;
+    }
+    for (size_t i = lower(s, to_ms), k = n; i-- > 0 && at(s, i)->c.start_ms >= from_ms;) {
+        while (k > 0 && v[k - 1].start_ms > at(s, i)->c.start_ms) {
+            k--;
+        }
+        if (k == 0 || v[k - 1].start_ms != at(s, i)->c.start_ms) {
+            remove_at(s, i);
+        }
+    }
+    for (size_t k = 0; k < n; k++) {
+        take_candle(s, &v[k]);
+    }
+}
+
 void candle_series_keep(struct candle_series *s, int64_t start_ms)
 {
     size_t i = stale_at(s, start_ms);

@@ -81,6 +81,11 @@ void candle_series_settle(struct candle_series *s, int64_t watermark_ms, candle_
 // the next settle. 0 or ERR_OVERFLOW (bucket unchanged).
 int candle_series_replace(struct candle_series *s, int64_t start_ms, const struct trade *trades,
                           size_t n) MUST_CHECK;
+// All buckets of [from_ms, to_ms) as a summary tells them, v[n] ascending, in place of what is
+// there; what changed is reported by the next settle. Both times are multiples of TAPE_ALIGN_MS.
+// The tape begins at to_ms at the earliest from now on, so no trade changes these any more.
+void candle_series_take(struct candle_series *s, int64_t from_ms, int64_t to_ms,
+                        const struct candle *v, size_t n);
 // Gives up on a stale bucket (the streams no longer hold all its trades): it leaves the list with
 // the content it has.
 void candle_series_keep(struct candle_series *s, int64_t start_ms);
@@ -105,6 +110,8 @@ void candle_series_set_tape_from(struct candle_series *s, int64_t ts_ms);
 // Where the tape of a series whose newest trade has this time begins: 15 to 20 minutes earlier.
 int64_t candle_tape_start(int64_t newest_ms);
 
+// Could trades have made this candle?
+bool candle_is_possible(const struct candle *c, int64_t bin_ticks);
 // JSON of one candle, stored form: {"timestamp":..(ms),"open":..,"high":..,"low":..,"close":..,
 // "volume":..,"buy_volume":..,"sell_volume":..,"delta":..,"min_delta":..,"max_delta":..,"trades":..,
 // "vwap":..,"poc":..,"sum_pq":"..","first":"ts-id","last":"ts-id","_complete":bool,"_rev":n}

@@ -198,21 +198,29 @@ static bool is_in_order(const struct trade *a, const struct trade *b)
     return a->ts_ms < b->ts_ms || (a->ts_ms == b->ts_ms && a->id <= b->id);
 }
 
-static bool is_possible(const struct candle *c, int64_t volume, int64_t delta, int64_t poc,
-                        int64_t bin_ticks)
+bool candle_is_possible(const struct candle *c, int64_t bin_ticks)
 {
     int64_t sum;
     if (c->start_ms < 0 || c->trades < 1 || c->buy < 0 || c->sell < 0 || c->low < 1 ||
-        __builtin_add_overflow(c->buy, c->sell, &sum) || sum != volume || sum < 1) {
+        __builtin_add_overflow(c->buy, c->sell, &sum) || sum < 1) {
         return false;
     }
-    return delta == c->buy - c->sell && c->low <= c->open && c->open <= c->high &&
-           c->low <= c->close && c->close <= c->high && c->min_delta <= 0 && c->max_delta >= 0 &&
-           c->min_delta <= delta && delta <= c->max_delta && poc >= 0 && poc % bin_ticks == 0 &&
-           c->poc_bin >= c->low / bin_ticks && c->poc_bin <= c->high / bin_ticks &&
+    int64_t delta = c->buy - c->sell;
+    return c->low <= c->open && c->open <= c->high && c->low <= c->close && c->close <= c->high &&
+           c->min_delta <= 0 && c->max_delta >= 0 && c->min_delta <= delta &&
+           delta <= c->max_delta && c->poc_bin >= c->low / bin_ticks &&
+           c->poc_bin <= c->high / bin_ticks &&
            c->sum_pq >= (u128)(uint64_t)c->low * (uint64_t)sum &&
            c->sum_pq <= (u128)(uint64_t)c->high * (uint64_t)sum && c->first.ts_ms >= c->start_ms &&
            is_in_order(&c->first, &c->last);
+}
+
+// What the text tells besides belongs to the candle, too.
+static bool is_possible(const struct candle *c, int64_t volume, int64_t delta, int64_t poc,
+                        int64_t bin_ticks)
+{
+    return candle_is_possible(c, bin_ticks) && c->buy + c->sell == volume &&
+           delta == c->buy - c->sell && poc >= 0 && poc % bin_ticks == 0;
 }
 
 int candle_from_json(struct candle *c, const struct instrument *ins, int64_t bin_ticks,

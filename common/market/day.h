@@ -31,6 +31,9 @@ struct day {
     int64_t pre_buy, pre_sell; // lots before 08:00 (cd_pre = pre_buy - pre_sell)
     struct trade first, last;  // in set order; valid when trades > 0
     struct profile *profile;   // owned
+    // Not 0: these are the sums of a whole day as its summary told them (summary.h), checksum + 1;
+    // nothing is added to it any more.
+    int64_t sealed;
 };
 
 void day_init(struct day *d); // empty slot
@@ -67,8 +70,9 @@ void bin_price_text(const struct instrument *ins, int64_t bin_ticks, int64_t ind
                     char out[NUM_TEXT]);
 
 // ---- stored form ------------------------------------------------------------------------------
-// Field/value text of :context:<day> (accumulators exact + derived values, all readable) and of
-// :profile:<day> ("vol buy sell trades" per bin price). A sink is called per field.
+// Field/value text of :context:<day> (accumulators exact + derived values, all readable; _summary
+// when the day is sealed) and of :profile:<day> ("vol buy sell trades" per bin price). A sink is
+// called per field.
 typedef void (*field_sink)(void *arg, const char *field, const char *value, size_t n);
 void day_to_fields(const struct day *d, const struct instrument *ins, field_sink sink, void *arg);
 // Restores accumulators (bins come separately through day_set_bin(), afterwards: this clears).

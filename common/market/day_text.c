@@ -240,6 +240,10 @@ void day_to_fields(const struct day *d, const struct instrument *ins, field_sink
     put(sink, arg, "cd_pre", v.cd_pre);
     put(sink, arg, "price", v.last);
     put(sink, arg, "volume", v.volume);
+    if (d->sealed != 0) {
+        (void)str_fmt(text, sizeof text, "%lld", (long long)d->sealed);
+        put(sink, arg, "_summary", text);
+    }
 }
 
 struct reader {
@@ -345,6 +349,11 @@ int day_from_fields(struct day *d, const struct instrument *ins, int64_t start_m
     v.or_low = read_num(&r, "or_low", ins->price_scale, true);
     v.pre_buy = read_num(&r, "pre_buy", ins->qty_scale, false);
     v.pre_sell = read_num(&r, "pre_sell", ins->qty_scale, false);
+    for (size_t i = 0; i < pairs; i++) {
+        if (strcmp(kv[2 * i], "_summary") == 0) {
+            v.sealed = read_num(&r, "_summary", 0, false);
+        }
+    }
     if (v.trades > 0) {
         read_trade(&r, "first", &v.first);
         read_trade(&r, "last", &v.last);

@@ -135,13 +135,16 @@ int64_t idset_add_range(struct idset *s, int64_t lo, int64_t hi, int64_t t_lo, i
         insert(s, first, joined);
         return fresh;
     }
-    if (s->span[first].lo <= lo) {
-        joined.lo = s->span[first].lo;
-        joined.t_lo = s->span[first].t_lo;
+    // Of two claims that end with the same id the one that reaches further counts.
+    const struct id_span *low = &s->span[first];
+    const struct id_span *high = &s->span[last - 1];
+    if (low->lo < lo || (low->lo == lo && low->t_lo < t_lo)) {
+        joined.lo = low->lo;
+        joined.t_lo = low->t_lo;
     }
-    if (s->span[last - 1].hi >= hi) {
-        joined.hi = s->span[last - 1].hi;
-        joined.t_hi = s->span[last - 1].t_hi;
+    if (high->hi > hi || (high->hi == hi && high->t_hi > t_hi)) {
+        joined.hi = high->hi;
+        joined.t_hi = high->t_hi;
     }
     s->span[first] = joined;
     cut(s, first + 1, last - first - 1);

@@ -47,7 +47,8 @@ static inline bool idset_add_next(struct idset *s, int64_t id, int64_t t_ms)
     s->span[s->n - 1].t_hi = t_ms;
     return true;
 }
-// Adds lo..hi; returns how many ids were new.
+// Adds lo..hi; returns how many ids were new. Of an end that is held already the time that lies
+// further out stays: a claim may say from which time on it holds everything.
 int64_t idset_add_range(struct idset *s, int64_t lo, int64_t hi, int64_t t_lo, int64_t t_hi);
 bool idset_has(const struct idset *s, int64_t id); // also true at or below the floor
 // True when one of lo..hi is held, or lies at or below the floor.

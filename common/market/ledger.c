@@ -1,6 +1,9 @@
 #include "common/market/ledger.h"
 
+#include <stdlib.h>
+
 #include "common/base/clock.h"
+#include "common/base/mem.h"
 #include "common/market/day_count.h"
 
 // Ids of a venue follow its time, but not to the millisecond: intervals are dropped only when they
@@ -79,7 +82,14 @@ static void roll(struct ledger *l, int64_t start_ms)
     prune(l);
 }
 
-// A trade that is not of the current day. The state changes only when the trade is counted.
+static bool is_sealed(const struct ledger *l, int64_t start_ms)
+{
+    return (l->cur.sealed != 0 && l->cur.start_ms == start_ms) ||
+           (l->prev.sealed != 0 && l->prev.start_ms == start_ms);
+}
+
+// A trade that is not of the current day, or whose day is sealed. The state changes only when the
+// trade is counted.
 static enum ledger_result add_elsewhere(struct ledger *l, const struct trade *t)
 {
     int64_t start = day_start_ms(t->ts_ms);
@@ -89,6 +99,11 @@ static enum ledger_result add_elsewhere(struct ledger *l, const struct trade *t)
         prune(l);
         l->too_old++;
         return LEDGER_TOO_OLD;
+    }
+    if (is_sealed(l, start)) {
+        (void)idset_add(&l->held, t->id, t->ts_ms);
+        l->duplicates++;
+        return LEDGER_DUPLICATE;
     }
     if (idset_has(&l->held, t->id) || t->id < 0) {
         l->duplicates++;
@@ -179,6 +194,13 @@ static enum ledger_result add_named(struct ledger *l, const struct trade *t, boo
         }
         return LEDGER_TOO_OLD;
     }
+    if (is_sealed(l, start)) {
+        l->duplicates++;
+        if (live) {
+            timecover_seen(&l->named->cover, t->ts_ms);
+        }
+        return LEDGER_DUPLICATE;
+    }
     if (!trade_has_uid(t) || t->ts_ms < l->named->floor_ms || is_in_other_day(l, t, start)) {
         l->duplicates++;
         return LEDGER_DUPLICATE;
@@ -212,7 +234,7 @@ enum ledger_result ledger_add(struct ledger *l, const struct trade *t)
     // One unsigned compare: also false for an earlier day and for the empty slot's -1 (times are
     // not negative and below year 9999).
     if (__builtin_expect((uint64_t)(t->ts_ms - l->cur.start_ms) >= (uint64_t)MS_PER_DAY ||
-                             l->cur.start_ms < 0,
+                             l->cur.start_ms < 0 || l->cur.sealed != 0,
                          0)) {
         return add_elsewhere(l, t);
     }
@@ -243,7 +265,7 @@ bool ledger_add_run(struct ledger *l, const struct run *r)
 {
     const struct trade *first = &r->v[0];
     const struct trade *last = &r->v[r->n - 1];
-    if (!r->summed || l->named || day_is_empty_slot(&l->cur) ||
+    if (!r->summed || l->named || day_is_empty_slot(&l->cur) || l->cur.sealed != 0 ||
         (uint64_t)(r->minute_ms - l->cur.start_ms) >= (uint64_t)MS_PER_DAY ||
         idset_has_any(&l->held, first->id, last->id) || !day_add_run(&l->cur, r)) {
         return false;
@@ -269,6 +291,88 @@ int64_t ledger_judged_end(const struct ledger *l, const struct day *d)
         return -1;
     }
     return d == &l->cur ? l->newest_ms : d->start_ms + MS_PER_DAY;
+}
+
+// ---- a day from its summary ---------------------------------------------------------------------
+
+static void hold_whole_day(struct ledger *l, int64_t start_ms, int64_t from_id, int64_t to_id)
+{
+    int64_t end = start_ms + MS_PER_DAY;
+    if (!l->named) {
+        (void)idset_add_range(&l->held, from_id, to_id, start_ms, end);
+    } else {
+        // What had no room is in the sums of the summary.
+        spanset_cut(&l->named->cover.full, start_ms, end);
+        timecover_claim(&l->named->cover, start_ms, end);
+    }
+}
+
+enum ledger_day ledger_take_day(struct ledger *l, struct day *d, int64_t from_id, int64_t to_id,
+                                const struct trade_uid *name, size_t names)
+{
+    bool empty = day_is_empty_slot(&l->cur);
+    bool too_old = !empty && d->start_ms < l->cur.start_ms - MS_PER_DAY;
+    if (empty || d->start_ms > l->cur.start_ms) {
+        roll(l, d->start_ms);
+    }
+    hold_whole_day(l, d->start_ms, from_id, to_id);
+    prune(l);
+    if (too_old) {
+        l->too_old++;
+        return LEDGER_DAY_TOO_OLD;
+    }
+    size_t which = d->start_ms == l->cur.start_ms ? 0 : 1;
+    struct day *slot = which == 0 ? &l->cur : &l->prev;
+    if (!day_is_empty_slot(slot) && slot->sealed == d->sealed) {
+        l->duplicates++;
+        return LEDGER_DAY_KNOWN;
+    }
+    day_release(slot);
+    *slot = *d;
+    day_init(d);
+    profile_mark_all_dirty(slot->profile);
+    if (l->named) {
+        named_seal(&l->named->day[which], name, names);
+    }
+    l->newest_ms = l->cur.last.ts_ms;
+    l->taken++;
+    return LEDGER_DAY_TAKEN;
+}
+
+int64_t ledger_sealed_end(const struct ledger *l)
+{
+    const struct day *d = l->cur.sealed != 0 ? &l->cur : l->prev.sealed != 0 ? &l->prev : NULL;
+    return d ? d->start_ms + MS_PER_DAY : 0;
+}
+
+void ledger_edge_names(const struct ledger *l, const struct day *d, struct buf *out)
+{
+    const struct named_day *n = &l->named->day[d == &l->cur ? 0 : 1];
+    char text[UID_TEXT];
+    for (size_t i = 0; i < n->n_edge; i++) {
+        trade_uid_format(n->edge[i], text);
+        buf_adds(out, i > 0 ? "," : "");
+        buf_adds(out, text);
+    }
+}
+
+int ledger_take_edge_names(struct ledger *l, const struct day *d, struct slice text)
+{
+    size_t n = (text.n + 1) / UID_TEXT;
+    struct trade_uid *name = xmalloc((n > 0 ? n : 1) * sizeof *name);
+    int rc = text.n == 0 || (text.n + 1) % UID_TEXT == 0 ? 0 : ERR_SYNTAX;
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        const char *p = text.p + i * UID_TEXT;
+        bool last = i + 1 == n;
+        rc = last || p[UID_TEXT - 1] == ','
+                 ? trade_uid_parse((struct slice){p, UID_TEXT - 1}, &name[i])
+                 : ERR_SYNTAX;
+    }
+    if (rc == 0) {
+        named_seal(&l->named->day[d == &l->cur ? 0 : 1], name, n);
+    }
+    free(name);
+    return rc;
 }
 
 // ---- coverage -----------------------------------------------------------------------------------
@@ -319,7 +423,7 @@ size_t ledger_names(const struct ledger *l)
 
 uint64_t ledger_changes(const struct ledger *l)
 {
-    return l->counted + (l->named ? l->named->revised : 0);
+    return l->counted + l->taken + (l->named ? l->named->revised : 0);
 }
 
 uint64_t ledger_proof_version(const struct ledger *l)
@@ -347,7 +451,10 @@ int64_t ledger_recall_from(const struct ledger *l)
     if (!l->named || day_is_empty_slot(&l->cur)) {
         return INT64_MAX;
     }
-    return day_is_empty_slot(&l->prev) ? l->cur.start_ms : l->prev.start_ms;
+    if (!day_is_empty_slot(&l->prev) && l->prev.sealed == 0) {
+        return l->prev.start_ms;
+    }
+    return l->cur.sealed == 0 ? l->cur.start_ms : INT64_MAX;
 }
 
 enum ledger_result ledger_recall(struct ledger *l, const struct trade *t)
@@ -361,7 +468,7 @@ enum ledger_result ledger_recall(struct ledger *l, const struct trade *t)
             t->ts_ms - day[i]->start_ms >= MS_PER_DAY) {
             continue;
         }
-        if (is_in_other_day(l, t, day[i]->start_ms)) {
+        if (day[i]->sealed != 0 || is_in_other_day(l, t, day[i]->start_ms)) {
             return LEDGER_DUPLICATE;
         }
         switch (named_recall(&l->named->day[i], day[i], t)) {
@@ -382,6 +489,9 @@ int ledger_recalled(struct ledger *l, int64_t known_from_ms, struct err *e)
     for (size_t i = 0; l->named && i < 2; i++) {
         uint64_t names = l->named->day[i].ids.n;
         uint64_t trades = day_is_empty_slot(day[i]) ? 0 : day[i]->trades;
+        if (day[i]->sealed != 0) {
+            continue; // its trades have no names any more, and need none
+        }
         if (names > trades || (names < trades && known_from_ms < day[i]->start_ms)) {
             return err_set(e, ERR_STATE, "%llu trades were counted, the streams hold %llu",
                            (unsigned long long)trades, (unsigned long long)names);

@@ -29,6 +29,13 @@ enum ledger_result {
     LEDGER_FULL,         // no room for one more UUID in this day: refused, its time is missing
 };
 
+// What ledger_take_day() made of a day.
+enum ledger_day {
+    LEDGER_DAY_TAKEN,   // it took the place of what was held of it
+    LEDGER_DAY_KNOWN,   // the same summary was taken before
+    LEDGER_DAY_TOO_OLD, // before the previous day; its ids are held all the same
+};
+
 struct ledger {
     struct instrument ins;
     struct day cur, prev; // prev may be an empty slot
@@ -36,7 +43,8 @@ struct ledger {
     struct named *named; // Bybit, instead of `held`; NULL for a venue that numbers its trades
     int64_t newest_ms;   // newest accepted trade, -1 none
     uint64_t counted, duplicates, too_old, overflows, refused;
-    bool rolled; // a day roll happened since the caller last cleared it
+    uint64_t taken; // days that a summary replaced
+    bool rolled;    // a day roll happened since the caller last cleared it
 };
 
 #define LEDGER_MAX_SPANS 20000
@@ -57,6 +65,16 @@ enum ledger_result ledger_add_late(struct ledger *l, const struct trade *t);
 // A run at once. True: every trade of it is LEDGER_COUNTED. False: nothing was done (it is not of
 // the current day, an id is held already, ...): its trades have to be given one by one.
 bool ledger_add_run(struct ledger *l, const struct run *r);
+// The sums of a whole day from its summary (summary.h) take the place of everything counted of it;
+// from then on each trade of that day is a duplicate, whatever its name. What comes before and what
+// comes after makes no difference. A newer day rolls as its trades would. from_id..to_id: all its
+// ids, -1 for a venue that names its trades; name[0..names-1] are then those of its first and its
+// last second, so that a copy told on the other side of midnight is known. *d is empty afterwards
+// when it was taken.
+enum ledger_day ledger_take_day(struct ledger *l, struct day *d, int64_t from_id, int64_t to_id,
+                                const struct trade_uid *name, size_t names);
+// End of the newest live day that came from a summary; 0: none did.
+int64_t ledger_sealed_end(const struct ledger *l);
 // UUIDs held for the two live days.
 size_t ledger_names(const struct ledger *l);
 // Grows with each change of the days: by a counted trade, or by a copy.
@@ -66,6 +84,9 @@ uint64_t ledger_proof_version(const struct ledger *l);
 // What of a restart is not in the day hashes, as text, and back.
 void ledger_proof_text(const struct ledger *l, struct buf *out);
 int ledger_take_proof(struct ledger *l, struct slice text) MUST_CHECK;
+// Names that a sealed day (cur or prev) still knows, "uuid,uuid", and back.
+void ledger_edge_names(const struct ledger *l, const struct day *d, struct buf *out);
+int ledger_take_edge_names(struct ledger *l, const struct day *d, struct slice text) MUST_CHECK;
 // After cur, prev and the proof were restored from their stored form: derives the rest (newest_ms).
 void ledger_restored(struct ledger *l);
 // Bybit, after ledger_restored(): every trade that was counted has to be given once more, from

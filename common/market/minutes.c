@@ -116,14 +116,9 @@ void minutes_add(struct minutes *m, const struct trade *t)
     count(m, r, t);
 }
 
-void minutes_keep_from(struct minutes *m, int64_t from_ms)
+static void drop_rows(struct minutes *m, size_t at, size_t n)
 {
-    if (from_ms <= m->keep_ms) {
-        return;
-    }
-    m->keep_ms = from_ms;
-    const size_t old = minutes_lower(m, from_ms);
-    for (size_t i = 0; i < old; i++) {
+    for (size_t i = at; i < at + n; i++) {
         if (m->n_gone == m->cap_gone) {
             m->cap_gone = m->cap_gone > 0 ? 2 * m->cap_gone : 64;
             m->gone = xrealloc(m->gone, m->cap_gone * sizeof *m->gone);
@@ -132,11 +127,44 @@ void minutes_keep_from(struct minutes *m, int64_t from_ms)
         m->bins -= m->row[i].n;
         free(m->row[i].bin);
     }
-    if (old > 0) {
-        memmove(m->row, m->row + old, (m->n - old) * sizeof *m->row);
-        m->n -= old;
+    if (n > 0) {
+        memmove(m->row + at, m->row + at + n, (m->n - at - n) * sizeof *m->row);
+        m->n -= n;
         m->at = 0;
     }
+}
+
+void minutes_keep_from(struct minutes *m, int64_t from_ms)
+{
+    if (from_ms <= m->keep_ms) {
+        return;
+    }
+    m->keep_ms = from_ms;
+    drop_rows(m, 0, minutes_lower(m, from_ms));
+}
+
+void minutes_replace(struct minutes *m, int64_t from_ms, int64_t to_ms, struct minutes *with)
+{
+    from_ms = from_ms > m->keep_ms ? from_ms : m->keep_ms;
+    const size_t first = minutes_lower(m, from_ms);
+    const size_t end = minutes_lower(m, to_ms);
+    if (first < end) {
+        // A row that is stored goes and comes again: what is gone is deleted before what is
+        // written.
+        drop_rows(m, first, end - first);
+        m->dirty_ms = from_ms < m->dirty_ms ? from_ms : m->dirty_ms;
+    }
+    for (size_t i = minutes_lower(with, from_ms); i < with->n && with->row[i].start_ms < to_ms;
+         i++) {
+        struct minute *from = &with->row[i];
+        struct minute *r = row_of(m, from->start_ms);
+        m->bins += from->n;
+        *r = *from;
+        r->unsaved = r->unshown = true;
+        m->dirty_ms = from->start_ms < m->dirty_ms ? from->start_ms : m->dirty_ms;
+        *from = (struct minute){.start_ms = from->start_ms};
+    }
+    minutes_release(with);
 }
 
 void minutes_gone_clear(struct minutes *m)

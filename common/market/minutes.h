@@ -49,6 +49,8 @@ void minutes_release(struct minutes *m);
 void minutes_add(struct minutes *m, const struct trade *t);
 // Drops what is older; never goes back.
 void minutes_keep_from(struct minutes *m, int64_t from_ms);
+// The rows of [from_ms, to_ms) of `with` take the place of those here. `with` is released.
+void minutes_replace(struct minutes *m, int64_t from_ms, int64_t to_ms, struct minutes *with);
 void minutes_gone_clear(struct minutes *m);
 // Index of the first row at or after start_ms.
 size_t minutes_lower(const struct minutes *m, int64_t start_ms);

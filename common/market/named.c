@@ -25,6 +25,9 @@ static void clear_day(struct named_day *n)
     free(n->first);
     n->first = NULL;
     n->n_first = n->cap_first = 0;
+    free(n->edge);
+    n->edge = NULL;
+    n->n_edge = 0;
 }
 
 void named_free(struct named *m)
@@ -54,6 +57,17 @@ void named_roll(struct named *m, bool adjacent)
     clear_day(&m->day[0]);
     if (!adjacent) {
         clear_day(&m->day[1]);
+    }
+}
+
+void named_seal(struct named_day *n, const struct trade_uid *name, size_t names)
+{
+    clear_day(n);
+    n->edge = xmalloc((names > 0 ? names : 1) * sizeof *n->edge);
+    for (size_t i = 0; i < names; i++) {
+        if (uidset_add(&n->ids, name[i]) == UIDSET_NEW) {
+            n->edge[n->n_edge++] = name[i];
+        }
     }
 }
 

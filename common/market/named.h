@@ -27,6 +27,8 @@ struct named_day {
     uint8_t seconds[NAMED_SECONDS / 8]; // with a trade: bit s % 8 of [s / 8]
     struct trade *first;                // all trades of the day's first millisecond
     size_t n_first, cap_first;
+    struct trade_uid *edge; // of a sealed day: all of `ids`, to be stored
+    size_t n_edge;
 };
 
 struct named {
@@ -43,6 +45,8 @@ void named_clear(struct named *m);
 // The current day becomes the previous one (if `adjacent`), the current one empty.
 void named_roll(struct named *m, bool adjacent);
 
+// The day's sums came from a summary: of its names only these are known.
+void named_seal(struct named_day *n, const struct trade_uid *name, size_t names);
 // A trade counted into d.
 void named_counted(struct named_day *n, const struct day *d, const struct trade *t);
 // A trade whose name is held. True: its seq may be larger than that of the copy held, so that the

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/base/decimal.h"
 #include "common/base/mem.h"
 
@@ -316,6 +317,8 @@ const char *history_kind_name(enum history_kind k)
         return "trades";
     case HISTORY_LOST:
         return "lost";
+    case HISTORY_DAY:
+        return "day";
     }
     FATAL("history kind %d", (int)k);
 }
@@ -356,8 +359,10 @@ int history_from_entry(const struct slice *kv, size_t pairs, struct history *out
         h.kind = HISTORY_TRADES;
     } else if (slice_eq(f[KIND], "lost")) {
         h.kind = HISTORY_LOST;
+    } else if (slice_eq(f[KIND], "day")) {
+        h.kind = HISTORY_DAY;
     } else {
-        return err_set(e, ERR_SYNTAX, "field kind is none of gap, trades, lost");
+        return err_set(e, ERR_SYNTAX, "field kind is none of gap, trades, lost, day");
     }
     bool by_time = slice_eq(f[FROM_ID], "-1") && slice_eq(f[TO_ID], "-1");
     if (by_time) {
@@ -378,7 +383,12 @@ int history_from_entry(const struct slice *kv, size_t pairs, struct history *out
         !str_copyn(h.reason, sizeof h.reason, f[REASON].p, f[REASON].n)) {
         return err_set(e, ERR_SYNTAX, "field source or reason is too long");
     }
-    int64_t lines = lines_in(f[DATA]);
+    if (h.kind == HISTORY_DAY &&
+        (h.from_ms != day_start_ms(h.from_ms) || h.to_ms - h.from_ms != MS_PER_DAY || h.n < 1 ||
+         f[DATA].n == 0 || (!by_time && h.to_id - h.from_id < h.n - 1))) {
+        return err_set(e, ERR_SYNTAX, "a summary of something that is not one day");
+    }
+    int64_t lines = h.kind == HISTORY_TRADES ? lines_in(f[DATA]) : 0;
     if (h.kind == HISTORY_TRADES && lines != h.n) {
         return err_set(e, ERR_SYNTAX, "field n says %lld trades, data has %lld", (long long)h.n,
                        (long long)lines);

@@ -127,18 +127,22 @@ int trade_from_entry(const struct instrument *ins, struct slice entry_id, const 
 // kind=trades  EVERY id of from_id..to_id that counts is in `data`; the range is held from now on.
 //              n=0 with a reason ("excluded:INSURANCE_FUND") claims ids that do not count.
 // kind=lost    ids from_id..to_id can not be had any more (reason)
+// kind=day     `data` is the summary (summary.h) of the UTC day [from_ms, to_ms), whose ids are
+//              from_id..to_id and whose trades are n: all of them count as told by it
 // Bybit, by time (from_id = to_id = -1), [from_ms, to_ms):
 // kind=gap     trades of it may be missing
 // kind=trades  `data` are trades; when from_ms < to_ms EVERY trade of that time is in :trades or
 //              here (n may be 0: proven by overlap). from_ms = to_ms claims nothing.
 // kind=lost    what is missing of it can not be had any more (reason)
+// kind=day     as above, without ids
 // Fields, in this order: kind from_id to_id from_ms to_ms source reason n data.
 // data: one line per trade, "ts id price qty side seq\n", side "buy"|"sell", seq "" when unknown
 // (then the line ends with a blank). from_ms/to_ms = time of the trades at (gap: around) the ends.
 // Bybit: id is the UUID; a trade with flags has them behind one more blank, "... seq block\n".
-enum history_kind { HISTORY_GAP, HISTORY_TRADES, HISTORY_LOST };
+enum history_kind { HISTORY_GAP, HISTORY_TRADES, HISTORY_LOST, HISTORY_DAY };
 // Parsing refuses an entry that contradicts itself: from > to, kind=trades whose `n` is not the
-// number of lines in `data` (a cut entry must not claim its range); history_next() refuses a line
+// number of lines in `data` (a cut entry must not claim its range), kind=day of anything but one
+// UTC day with something in it; history_next() refuses a line
 // whose id lies outside from_id..to_id.
 struct history {
     enum history_kind kind;

@@ -2,6 +2,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/str.h"
+#include "common/market/summary.h"
 
 void context_init(struct context *c, const struct instrument *ins)
 {
@@ -13,6 +14,15 @@ void context_init(struct context *c, const struct instrument *ins)
 void context_release(struct context *c)
 {
     ledger_release(&c->ledger);
+}
+
+static void after_roll(struct context *c)
+{
+    if (c->ledger.rolled) {
+        c->ledger.rolled = false;
+        holes_prune(&c->holes, c->ledger.cur.start_ms - MS_PER_DAY);
+        c->history_changed = true;
+    }
 }
 
 void context_on_trade(struct context *c, const struct trade *t, int64_t rx_us, bool late)
@@ -27,11 +37,7 @@ void context_on_trade(struct context *c, const struct trade *t, int64_t rx_us, b
         c->seen_rx_us = rx_us;
         c->seen_new = true;
     }
-    if (c->ledger.rolled) {
-        c->ledger.rolled = false;
-        holes_prune(&c->holes, c->ledger.cur.start_ms - MS_PER_DAY);
-        c->history_changed = true;
-    }
+    after_roll(c);
 }
 
 int64_t context_clock(struct context *c, int64_t wall_us, int64_t mono_ms)
@@ -44,9 +50,37 @@ int64_t context_clock(struct context *c, int64_t wall_us, int64_t mono_ms)
     return iclock_now(&c->clock, mono_ms);
 }
 
+static void on_day(struct context *c, const struct history *h)
+{
+    struct summary s;
+    summary_init(&s);
+    if (summary_of_history(&s, &c->ledger.ins, h, &c->refused)) {
+        c->bad++;
+        c->days_refused++;
+        return;
+    }
+    const int64_t newest_ms = s.day.last.ts_ms;
+    enum ledger_day r = ledger_take_day(&c->ledger, &s.day, s.from_id, s.to_id, s.name, s.names);
+    c->days += r == LEDGER_DAY_TAKEN;
+    if (r == LEDGER_DAY_TAKEN && newest_ms >= c->seen_ms) {
+        c->seen_ms = newest_ms;
+        c->seen_rx_us = 0;
+        c->seen_new = true;
+    }
+    if (!history_is_by_time(h)) {
+        holes_add_repaired(&c->holes, h->from_ms, h->to_ms);
+    }
+    after_roll(c);
+    summary_release(&s);
+}
+
 void context_on_history(struct context *c, const struct history *h)
 {
     c->history_changed = true;
+    if (h->kind == HISTORY_DAY) {
+        on_day(c, h);
+        return;
+    }
     (void)ledger_on_history(&c->ledger, h);
     if (h->kind == HISTORY_TRADES) {
         // By time it is a repair where a gap had been declared: view.c looks.

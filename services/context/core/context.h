@@ -18,6 +18,8 @@ struct context {
     int64_t seen_ms, seen_rx_us; // newest trade and when it was received (0 = unknown); -1 none
     bool seen_new;               // not given to the clock yet
     uint64_t bad, reloads, ver;
+    struct err refused; // why the last summary was refused
+    uint64_t days, days_refused;
     bool history_changed; // reasons or repaired ranges are to be written
 };
 

@@ -156,7 +156,12 @@ static void on_trade(void *arg, const struct trade *t, int64_t rx_us, bool late)
 static void on_history(void *arg, const struct history *h)
 {
     struct worker *w = arg;
+    uint64_t refused = w->core.days_refused;
     context_on_history(&w->core, h);
+    if (w->core.days_refused != refused) {
+        log_ev(LOG_WARN, "summary_refused", F_STR("sym", w->o.ins.name),
+               F_INT("day_ms", h->from_ms), F_STR("why", w->core.refused.text));
+    }
 }
 
 static void on_bad_entry(void *arg, const char *why)

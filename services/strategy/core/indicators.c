@@ -23,6 +23,13 @@ void strategy_add_to_minutes(struct strategy *s, const struct trade *t)
     minutes_add(&s->minutes, t);
 }
 
+void strategy_replace_minutes(struct strategy *s, int64_t from_ms, int64_t to_ms,
+                              struct minutes *with)
+{
+    minutes_keep_from(&s->minutes, keep_from(s));
+    minutes_replace(&s->minutes, from_ms, to_ms, with);
+}
+
 // ---- footprints --------------------------------------------------------------------------------
 
 static bool was_shown(const struct strategy *s, size_t tf, int64_t start_ms)

@@ -168,6 +168,20 @@ static void replace(struct strategy *s, size_t tf, int64_t start_ms)
     }
 }
 
+void strategy_stale_forget(struct strategy *s, int64_t from_ms, int64_t to_ms)
+{
+    for (size_t tf = 0; tf < N_TF; tf++) {
+        size_t kept = 0;
+        for (size_t i = 0; i < s->n_left[tf]; i++) {
+            int64_t start = s->left[tf][i];
+            if (start < from_ms || start >= to_ms) {
+                s->left[tf][kept++] = start;
+            }
+        }
+        s->n_left[tf] = kept;
+    }
+}
+
 void strategy_stale_end(struct strategy *s, bool ok)
 {
     struct stale_job *j = &s->job;

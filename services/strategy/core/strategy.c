@@ -112,6 +112,10 @@ void strategy_on_trade(struct strategy *s, const struct trade *t, int64_t rx_us,
 
 void strategy_on_history(struct strategy *s, const struct history *h)
 {
+    if (h->kind == HISTORY_DAY) {
+        strategy_take_day(s, h);
+        return;
+    }
     if (ledger_on_history(&s->ledger, h)) {
         s->holes_changed = true;
     }
@@ -332,6 +336,8 @@ int64_t strategy_begin_replay(struct strategy *s)
         return INT64_MAX;
     }
     int64_t from = candle_tape_start(s->ledger.newest_ms);
+    int64_t sealed = ledger_sealed_end(&s->ledger);
+    from = from > sealed ? from : sealed; // what a summary told is never made from trades again
     candle_series_set_tape_from(s->series[0], from);
     s->proof_seen = ledger_proof_version(&s->ledger);
     window_advance(&s->window, s->ledger.newest_ms);

@@ -70,6 +70,8 @@ struct strategy {
     struct regime regime;
     uint64_t kept_stale; // buckets given up: the streams no longer hold all their trades
     uint64_t bad, reloads, ver, completed, revised;
+    struct err refused; // why the last summary was refused
+    uint64_t days, days_refused;
     struct buf text; // scratch
 };
 
@@ -83,9 +85,14 @@ int64_t strategy_clock(struct strategy *s, int64_t wall_us, int64_t mono_ms);
 // Settles candles, sessions and coverage at the watermark; true when the sink was called.
 bool strategy_settle(struct strategy *s, int64_t watermark_ms, const struct strategy_sink *sink);
 
+// A :history entry kind=day (take_day.c): used by strategy_on_history().
+void strategy_take_day(struct strategy *s, const struct history *h);
+
 // ---- indicators (indicators.c) ----------------------------------------------------------------
 // A counted trade into the minutes (used by the parts of this core).
 void strategy_add_to_minutes(struct strategy *s, const struct trade *t);
+void strategy_replace_minutes(struct strategy *s, int64_t from_ms, int64_t to_ms,
+                              struct minutes *with);
 // Footprints that changed since they were told, and candles that have none any more.
 void strategy_footprints(struct strategy *s, const struct strategy_sink *sink);
 // Steps the regime over what strategy_settle() completed or revised, tells regime_change events;
@@ -119,6 +126,8 @@ size_t strategy_stale_count(const struct strategy *s);
 // Begins a job: true with the range whose trades are to be given to strategy_stale_trade().
 bool strategy_stale_begin(struct strategy *s, int64_t *from_ms, int64_t *to_ms);
 void strategy_stale_trade(struct strategy *s, const struct trade *t);
+// Buckets of [from_ms, to_ms) found stale before a restart are not any more.
+void strategy_stale_forget(struct strategy *s, int64_t from_ms, int64_t to_ms);
 // All were given (ok) or reading failed. What changed comes out of the next settle.
 void strategy_stale_end(struct strategy *s, bool ok);
 
