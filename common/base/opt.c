@@ -362,6 +362,10 @@ static int load_flags(const struct opt_table *t, void *out, int argc, char **arg
             res->print_options = true;
             continue;
         }
+        if (strcmp(arg, "--health") == 0) {
+            res->health = true;
+            continue;
+        }
         const char *value;
         const struct opt *row = find_flag(t, arg, &value);
         if (!row) {
@@ -421,7 +425,10 @@ void opt_print_help(const struct opt_table *t, FILE *f)
 {
     fprintf(f, "%s: %s\n\nusage: %s [flags]%s%s\n\n", t->program, t->summary, t->program,
             t->operands ? " " : "", t->operands ? t->operands : "");
-    fprintf(f, "  --help\n      This text.\n  --print-options\n      The table as Markdown.\n");
+    fprintf(
+        f,
+        "  --help\n      This text.\n  --print-options\n      The table as Markdown.\n"
+        "  --health\n      Ask the running program's health port; ends with 0 when it answers.\n");
     struct buf b;
     buf_init(&b, 4096);
     for (size_t i = 0; i < t->n; i++) {

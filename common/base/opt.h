@@ -58,6 +58,7 @@ const char *opt_system_getenv(void *arg, const char *name); // arg unused
 struct opt_result {
     bool help;          // --help was given: print and exit 0
     bool print_options; // --print-options was given: opt_print_markdown and exit 0
+    bool health;        // --health was given: probe_main() (common/io/probe.h) and exit
     int first_operand;  // index into argv of the first operand, or argc
     struct buf notes;   // lines "NAME: text", NUL-separated: old names that were set
 };

@@ -10,6 +10,7 @@
 #include "common/base/optfile.h"
 #include "common/base/str.h"
 #include "common/base/version.h"
+#include "common/io/probe.h"
 
 #define DESCRIBE_MAX (64 * 1024)
 
@@ -68,6 +69,10 @@ int boot_begin(struct boot *b, int argc, char **argv)
         }
         opt_result_release(&res);
         return fflush(stdout) ? 1 : 0;
+    }
+    if (res.health) {
+        opt_result_release(&res);
+        return probe_main(b->table, b->values);
     }
     enum log_level level = LOG_INFO;
     if (b->log_level && log_parse_level(b->log_level, &level)) {

@@ -9,7 +9,7 @@
 //                        .instance = cfg.instance, .check = config_check};
 //       int rc = boot_begin(&b, argc, argv);
 //       if (rc >= 0) {
-//           return rc; // --help, --print-options, or a bad configuration (2)
+//           return rc; // --help, --print-options, --health, or a bad configuration (2)
 //       }
 //       struct app app = {0};
 //       struct err e;
@@ -46,7 +46,7 @@ struct boot {
     int first_operand; // index into argv, or argc
 };
 
-// Parses options, answers --help and --print-options, starts the log, ignores SIGPIPE, makes the
+// Parses options, answers --help, --print-options and --health, starts the log, ignores SIGPIPE, makes the
 // loop on the system clock. Returns -1 to go on, else the exit code (0, or 2 after the reason went
 // to stderr). Connects to nothing.
 int boot_begin(struct boot *b, int argc, char **argv);

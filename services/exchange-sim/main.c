@@ -9,6 +9,7 @@
 #include "common/base/log.h"
 #include "common/base/str.h"
 #include "common/base/version.h"
+#include "common/io/probe.h"
 #include "services/exchange-sim/config.h"
 #include "services/exchange-sim/core/gen.h"
 #include "services/exchange-sim/io/recording.h"
@@ -191,6 +192,9 @@ int main(int argc, char **argv)
         opt_print_help(&config_table, stdout);
     } else if (res.print_options) {
         opt_print_markdown(&config_table, stdout);
+    } else if (res.health) {
+        opt_result_release(&res);
+        return probe_main(&config_table, &cfg);
     } else {
         enum log_level level = LOG_INFO;
         sim.cfg = &cfg;
