@@ -41,6 +41,15 @@ static void on_tick(void *arg)
     }
 }
 
+// The store has written rows to disk: what waited for that goes on.
+static void on_room(void *arg)
+{
+    struct app *a = arg;
+    for (size_t i = 0; i < a->n; i++) {
+        job_kick(a->job[i]);
+    }
+}
+
 static void start(struct app *a)
 {
     const struct config *c = a->cfg;
@@ -62,7 +71,13 @@ static void start(struct app *a)
     a->files = http_new(a->loop, c->ca_file, 2);
     a->rest = rest_new(a);
     a->archive = archive_new(a);
-    a->store = store_new(a);
+    a->store = store_new(&(struct store_opts){.loop = a->loop,
+                                              .dir = c->cache_dir,
+                                              .lib = c->store_lib,
+                                              .memory_mb = c->store_memory_mb,
+                                              .off = !c->cache,
+                                              .on_room = on_room,
+                                              .arg = a});
     a->tick = timer_new(a->loop, on_tick, a);
     timer_every(a->tick, TICK_MS);
     for (size_t i = 0; i < c->n_ins; i++) {

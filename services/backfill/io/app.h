@@ -22,6 +22,7 @@
 #include "services/backfill/config.h"
 #include "services/backfill/core/breaker.h"
 #include "services/backfill/io/job.h"
+#include "services/backfill/io/store.h"
 
 struct app {
     struct loop *loop;
@@ -65,18 +66,6 @@ void archive_abort(struct archive *x, const void *arg); // of the request with t
 // whether it lay on disk already.
 const char *archive_sha256(const struct archive *x, const struct instrument *ins);
 bool archive_is_kept(const struct archive *x);
-
-// ---- store.c
-// -------------------------------------------------------------------------------------
-
-struct store *store_new(struct app *a);
-void store_free(struct store *s);
-void store_read(struct store *s, struct job *j); // both days, when they are there
-void store_put(struct store *s, struct job *j, const struct history *h); // what was fetched
-void store_flush(struct store *s, struct job *j);                        // ends the parts
-void store_kick(struct store *s, struct job *j);                         // there is room again
-void store_abort(struct store *s, const struct job *j);
-bool store_has_room(const struct store *s, const struct job *j);
 
 // ---- deliver.c
 // -----------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ static void *load(const char *path)
 {
     char self[480], near[520];
     if (path[0] != '\0') {
-        return dlopen(path, RTLD_NOW | RTLD_LOCAL);
+        return dlopen(path, RTLD_LAZY | RTLD_LOCAL);
     }
     const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     self[n > 0 ? n : 0] = '\0';
@@ -20,13 +20,13 @@ static void *load(const char *path)
     for (int up = 0; up < 4 && slash != NULL; up++) {
         *slash = '\0';
         str_fmt(near, sizeof near, "%s/lib/libduckdb.so", self);
-        void *lib = dlopen(near, RTLD_NOW | RTLD_LOCAL);
+        void *lib = dlopen(near, RTLD_LAZY | RTLD_LOCAL);
         if (lib != NULL) {
             return lib;
         }
         slash = strrchr(self, '/');
     }
-    return dlopen("libduckdb.so", RTLD_NOW | RTLD_LOCAL);
+    return dlopen("libduckdb.so", RTLD_LAZY | RTLD_LOCAL);
 }
 
 static int bind_all(struct duck *d, struct err *e)
@@ -46,6 +46,13 @@ static int bind_all(struct duck *d, struct err *e)
         {"query", &d->query},
         {"result_error", &d->result_error},
         {"destroy_result", &d->destroy_result},
+        {"prepare", &d->prepare},
+        {"prepare_error", &d->prepare_error},
+        {"destroy_prepare", &d->destroy_prepare},
+        {"execute_prepared_streaming", &d->execute_prepared_streaming},
+        {"row_count", &d->row_count},
+        {"value_varchar", &d->value_varchar},
+        {"value_int64", &d->value_int64},
         {"fetch_chunk", &d->fetch_chunk},
         {"data_chunk_get_size", &d->data_chunk_get_size},
         {"data_chunk_get_vector", &d->data_chunk_get_vector},
@@ -119,19 +126,91 @@ void duck_close(struct duck *d)
     }
 }
 
+// The first line of what the library says.
+static int refused(struct err *e, const char *why)
+{
+    err_set(e, ERR_IO, "%.200s", why != NULL ? why : "the statement failed");
+    char *nl = strchr(e->text, '\n');
+    if (nl != NULL) {
+        *nl = '\0';
+    }
+    return ERR_IO;
+}
+
 int duck_run(struct duck *d, const char *sql, struct err *e)
 {
     struct duck_result r;
     memset(&r, 0, sizeof r);
-    const int rc = d->query(d->con, sql, &r);
-    if (rc != 0) {
-        const char *why = d->result_error(&r);
-        err_set(e, ERR_IO, "%.200s", why != NULL ? why : "the statement failed");
-        char *nl = strchr(e->text, '\n');
-        if (nl != NULL) {
-            *nl = '\0';
-        }
+    const int rc = d->query(d->con, sql, &r) != 0 ? refused(e, d->result_error(&r)) : 0;
+    d->destroy_result(&r);
+    return rc;
+}
+
+int duck_numbers(struct duck *d, const char *sql, int64_t *out, size_t n, struct err *e)
+{
+    struct duck_result r;
+    memset(&r, 0, sizeof r);
+    const int rc = d->query(d->con, sql, &r) != 0 ? refused(e, d->result_error(&r)) : 0;
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        out[i] = d->value_int64(&r, i, 0);
     }
     d->destroy_result(&r);
-    return rc != 0 ? ERR_IO : 0;
+    return rc;
+}
+
+// ---- scans
+// ---------------------------------------------------------------------------------------
+
+int duck_scan_open(struct duck_scan *s, struct duck *d, const char *sql, struct err *e)
+{
+    memset(s, 0, sizeof *s);
+    s->d = d;
+    if (d->connect(d->db, &s->con) != 0) {
+        return err_set(e, ERR_IO, "libduckdb: no connection");
+    }
+    if (d->prepare(s->con, sql, &s->prepared) != 0) {
+        return refused(e, s->prepared != NULL ? d->prepare_error(s->prepared) : NULL);
+    }
+    s->running = true;
+    return d->execute_prepared_streaming(s->prepared, &s->result) != 0
+               ? refused(e, d->result_error(&s->result))
+               : 0;
+}
+
+int duck_scan_next(struct duck_scan *s, struct err *e)
+{
+    do {
+        if (s->chunk != NULL) {
+            s->d->destroy_data_chunk(&s->chunk);
+        }
+        s->chunk = s->d->fetch_chunk(s->result);
+        if (s->chunk == NULL) {
+            const char *why = s->d->result_error(&s->result);
+            return why != NULL && why[0] != '\0' ? refused(e, why) : 0;
+        }
+        s->n = (size_t)s->d->data_chunk_get_size(s->chunk);
+    } while (s->n == 0);
+    return 1;
+}
+
+const void *duck_scan_column(const struct duck_scan *s, uint64_t column)
+{
+    return s->d->vector_get_data(s->d->data_chunk_get_vector(s->chunk, column));
+}
+
+void duck_scan_close(struct duck_scan *s)
+{
+    if (s->chunk != NULL) {
+        s->d->destroy_data_chunk(&s->chunk);
+    }
+    if (s->running) {
+        s->d->destroy_result(&s->result);
+    }
+    if (s->prepared != NULL) {
+        s->d->destroy_prepare(&s->prepared);
+    }
+    if (s->con != NULL) {
+        s->d->disconnect(&s->con);
+    }
+    memset(s, 0, sizeof *s);
 }

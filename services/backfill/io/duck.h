@@ -30,6 +30,13 @@ struct duck {
     int (*query)(void *con, const char *sql, struct duck_result *out);
     const char *(*result_error)(struct duck_result *r);
     void (*destroy_result)(struct duck_result *r);
+    int (*prepare)(void *con, const char *sql, void **out);
+    const char *(*prepare_error)(void *prepared);
+    void (*destroy_prepare)(void **prepared);
+    int (*execute_prepared_streaming)(void *prepared, struct duck_result *out);
+    uint64_t (*row_count)(struct duck_result *r);
+    char *(*value_varchar)(struct duck_result *r, uint64_t column, uint64_t row);
+    int64_t (*value_int64)(struct duck_result *r, uint64_t column, uint64_t row);
     void *(*fetch_chunk)(struct duck_result r);
     uint64_t (*data_chunk_get_size)(void *chunk);
     void *(*data_chunk_get_vector)(void *chunk, uint64_t column);
@@ -47,7 +54,7 @@ struct duck {
     int (*appender_destroy)(void **appender);
 };
 
-enum { DUCK_UTINYINT = 6, DUCK_BIGINT = 5, DUCK_UBIGINT = 9 };
+enum { DUCK_UTINYINT = 6, DUCK_BIGINT = 5, DUCK_UBIGINT = 9, DUCK_UUID = 27 };
 
 // Loads the library from `path`, or, when that is "", from where it usually is; opens a database in
 // memory that uses one thread and so much memory, and asks nobody for extensions. 0 or ERR_*.
@@ -56,5 +63,22 @@ int duck_open(struct duck *d, const char *path, int64_t memory_mb, const char *t
 void duck_close(struct duck *d);
 // Runs one statement and drops its result.
 int duck_run(struct duck *d, const char *sql, struct err *e) MUST_CHECK;
+// Whole numbers of the first row of a small result, column by column.
+int duck_numbers(struct duck *d, const char *sql, int64_t *out, size_t n, struct err *e) MUST_CHECK;
+
+// The rows of a statement as they are made, one chunk at a time, on a connection of its own.
+struct duck_scan {
+    struct duck *d;
+    void *con, *prepared;
+    struct duck_result result;
+    bool running;
+    void *chunk; // the current one, or NULL
+    size_t n;    // its rows
+};
+int duck_scan_open(struct duck_scan *s, struct duck *d, const char *sql, struct err *e) MUST_CHECK;
+// 1 = the next chunk is there, 0 = the end, ERR_*.
+int duck_scan_next(struct duck_scan *s, struct err *e) MUST_CHECK;
+const void *duck_scan_column(const struct duck_scan *s, uint64_t column);
+void duck_scan_close(struct duck_scan *s); // also of one that could not be opened
 
 #endif

@@ -205,7 +205,7 @@ void job_emit(struct job *j, const struct history *h)
 bool job_has_room(const struct job *j)
 {
     return j->state == JOB_RUNNING && deliver_has_room(j->deliver) &&
-           store_has_room(j->app->store, j);
+           store_has_room(j->app->store, &j->ins);
 }
 
 void job_note_failure(struct job *j, const char *why)

@@ -96,7 +96,7 @@ struct job {
     // Binance: by id.
     struct plan plan;
     struct idset stored_ids, stored_lost;
-    struct intake from_archive;
+    struct intake from_archive, from_store[PLAN_DAYS];
 };
 
 void job_start(struct app *a, const struct instrument *ins);

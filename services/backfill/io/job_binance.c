@@ -108,6 +108,8 @@ static void restore(struct job *j, const struct redisReply *h, const struct live
     j->archive_hit = false;
 }
 
+static void ask_store(struct job *j, enum plan_day d);
+
 static void begin(struct job *j)
 {
     char day[16];
@@ -115,8 +117,8 @@ static void begin(struct job *j)
     log_ev(LOG_INFO, "backfill_begins", F_STR("sym", j->ins.name), F_STR("day", day),
            F_INT("live_id", j->plan.live_id), F_INT("held_spans", (int64_t)j->plan.held.n),
            F_INT("trades_loaded", j->loaded));
-    if (!plan_complete(&j->plan)) {
-        store_read(j->app->store, j);
+    for (int d = 0; d < PLAN_DAYS && !plan_complete(&j->plan); d++) {
+        ask_store(j, (enum plan_day)d);
     }
 }
 
@@ -127,6 +129,14 @@ static bool intake_has_room(void *arg)
 {
     const struct intake *in = arg;
     return job_has_room(in->job);
+}
+
+static void take_row(struct intake *in, const struct csv_row *row)
+{
+    const struct plan *p = &in->job->plan;
+    if (row->id < p->live_id && !plan_has(p, row->id)) {
+        (void)batch_add(&in->batch, row->ts_ms, row->id, row->price, row->qty, row->side);
+    }
 }
 
 static void emit_archive(void *arg, const struct history *h)
@@ -148,9 +158,10 @@ static void on_archive_row(void *arg, const struct csv_row *row)
     if (in->rows++ == 0) {
         plan_archive_first(&j->plan, row->id, row->ts_ms);
     }
-    if (row->id < j->plan.live_id && !plan_has(&j->plan, row->id)) {
-        (void)batch_add(&in->batch, row->ts_ms, row->id, row->price, row->qty, row->side);
-    }
+    // All of them: the store holds whole days, whatever was delivered before.
+    (void)store_put(j->app->store, &j->ins, in->want.start_ms, "archive",
+                    archive_sha256(j->app->archive, &j->ins), row);
+    take_row(in, row);
 }
 
 static void intake_end(struct intake *in, bool deliver)
@@ -170,6 +181,11 @@ static void on_archive_done(void *arg, enum source_end end, const char *why, con
     struct job *j = in->job;
     (void)sha256;
     intake_end(in, true);
+    if (end == SOURCE_DONE) {
+        store_seal(j->app->store, &j->ins, in->want.start_ms, "archive", true);
+    } else {
+        store_drop(j->app->store, &j->ins, in->want.start_ms, "archive");
+    }
     plan_archive(&j->plan, end == SOURCE_DONE ? PLAN_DONE : PLAN_ABSENT, why);
     job_kick(j);
 }
@@ -195,6 +211,53 @@ static bool ask_archive(struct job *j)
     return archive_begin(j->app->archive, &in->want);
 }
 
+// ---- rows of the store
+// -----------------------------------------------------------------------------------
+
+static void emit_store(void *arg, const struct history *h)
+{
+    struct intake *in = arg;
+    in->job->rows_store += (uint64_t)h->n;
+    job_emit(in->job, h);
+}
+
+static void on_store_row(void *arg, const struct csv_row *row)
+{
+    take_row(arg, row);
+}
+
+static void on_store_done(void *arg, enum source_end end, const char *why, const char *sha256)
+{
+    struct intake *in = arg;
+    (void)end; // what is missing is known by id
+    (void)why;
+    (void)sha256;
+    intake_end(in, true);
+    plan_store(&in->job->plan, in->day, false);
+    job_kick(in->job);
+}
+
+static void ask_store(struct job *j, enum plan_day d)
+{
+    struct intake *in = &j->from_store[d];
+    if (!plan_concerns(&j->plan, d)) {
+        return;
+    }
+    in->job = j;
+    in->day = d;
+    in->want = (struct source_day){.ins = &j->ins,
+                                   .start_ms = j->plan.day[d].start_ms,
+                                   .has_room = intake_has_room,
+                                   .on_row = on_store_row,
+                                   .on_done = on_store_done,
+                                   .arg = in};
+    if (store_read(j->app->store, &in->want)) {
+        in->active = true;
+        batch_init(&in->batch, "store", emit_store, in);
+        plan_store(&j->plan, d, true);
+    }
+}
+
 // ---- running
 // -------------------------------------------------------------------------------------
 
@@ -208,7 +271,7 @@ static void kick(struct job *j)
             plan_archive(&j->plan, PLAN_RUNNING, "");
         }
     }
-    store_kick(a->store, j);
+    store_kick(a->store);
     archive_kick(a->archive);
     rest_kick(a->rest);
 }
@@ -218,7 +281,12 @@ static void stop(struct job *j)
     rest_abort(j->app->rest, j);
     archive_abort(j->app->archive, &j->from_archive);
     intake_end(&j->from_archive, false);
-    store_abort(j->app->store, j);
+    store_drop(j->app->store, &j->ins, j->from_archive.want.start_ms, "archive");
+    for (int d = 0; d < PLAN_DAYS; d++) {
+        store_abort(j->app->store, &j->from_store[d]);
+        intake_end(&j->from_store[d], false);
+        store_flush(j->app->store, &j->ins, j->plan.day[d].start_ms);
+    }
 }
 
 static bool is_done(const struct job *j)
@@ -237,7 +305,9 @@ static void on_complete(struct job *j)
                    F_STR("why", m->why));
         }
     }
-    store_flush(j->app->store, j);
+    for (int d = 0; d < PLAN_DAYS; d++) {
+        store_flush(j->app->store, &j->ins, j->plan.day[d].start_ms);
+    }
 }
 
 static bool on_day(struct job *j, int64_t newest_ms)
@@ -250,6 +320,19 @@ static void count(const struct job *j, int64_t *done, int64_t *total)
     plan_count(&j->plan, done, total);
 }
 
+// What REST told is not asked for again.
+static void keep(struct job *j, const struct history *h)
+{
+    size_t pos = 0;
+    struct trade t;
+    while (history_next(h, &j->ins, &pos, &t) == 1) {
+        const int64_t today = j->plan.day[PLAN_TODAY].start_ms;
+        const enum plan_day d = t.ts_ms >= today ? PLAN_TODAY : PLAN_PREV;
+        // The trade that proves where the day before begins is of no day of ours.
+        (void)store_put_trade(j->app->store, &j->ins, j->plan.day[d].start_ms, h->source, "", &t);
+    }
+}
+
 static void on_emit(struct job *j, const struct history *h)
 {
     if (h->kind == HISTORY_LOST) {
@@ -259,7 +342,9 @@ static void on_emit(struct job *j, const struct history *h)
                F_INT("to_id", h->to_id), F_STR("reason", h->reason));
     } else {
         plan_hold(&j->plan, h->from_id, h->to_id, h->from_ms, h->to_ms);
-        store_put(j->app->store, j, h);
+        if (strcmp(h->source, "rest") == 0) {
+            keep(j, h);
+        }
     }
 }
 

@@ -1,6 +1,4 @@
-// The store seen from the service: a child process per day that is read, and per part that is
-// written, fed or drained through a pipe on the loop. The service itself never maps the library,
-// and a store that fails, or a library that is not there, costs nothing but speed.
+#include "services/backfill/io/store.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -15,20 +13,25 @@
 #include "common/base/decimal.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
-#include "services/backfill/core/batch.h"
-#include "services/backfill/io/app.h"
 #include "services/backfill/io/store_child.h"
 
-#define PART_ROWS 1000000             // rows after which a part is finished
+#define PART_ROWS 1000000             // rows after which a part that is not a whole day is finished
 #define QUEUE_BYTES ((size_t)8 << 20) // rows that wait for a writer
-#define READ_ROWS 2048
-#define REAP_MS 100
+#define READ_BYTES ((size_t)256 << 10)
+#define PIPE_BYTES (1 << 20)
+#define REAP_MS 20
+#define READERS 16
+#define WRITERS 64
 #define CHILDREN 64
 #define NO_LIBRARY 3 // exit code
 
 extern char **environ;
 
 struct writer {
+    struct store *store;
+    struct instrument ins;
+    int64_t day_ms;
+    char source[32];
     pid_t pid; // 0: none
     int fd;
     struct event *ev;
@@ -38,28 +41,30 @@ struct writer {
 };
 
 struct reader {
-    pid_t pid;
+    struct store *store;
+    struct source_day q;
+    pid_t pid; // 0: there is nothing to read
     int fd;
     struct event *ev;
-    struct batch batch;
-    char bytes[READ_ROWS * sizeof(struct store_row)];
+    struct timer *absent;
+    char *bytes;
     size_t n; // of an unfinished row
     uint64_t rows;
     bool active, paused;
 };
 
-struct lane {
-    struct store *store;
-    struct job *job;
-    struct reader reader[PLAN_DAYS];
-    struct writer writer[PLAN_DAYS][2]; // of the archive, of anything else
+struct ended {
+    pid_t pid; // 0: free
+    struct instrument ins;
+    int64_t day_ms;
 };
 
 struct store {
-    struct app *app;
-    struct lane *lane[SYMBOLS_MAX];
-    pid_t ended[CHILDREN]; // writers that finish by themselves
-    size_t n_ended;
+    struct store_opts o;
+    struct reader reader[READERS];
+    struct writer writer[WRITERS];
+    struct writer *last; // the writer of the row before
+    struct ended ended[CHILDREN];
     struct timer *reap;
     bool off;
 };
@@ -67,40 +72,35 @@ struct store {
 // ---- children
 // ------------------------------------------------------------------------------------
 
-static void day_dir(const struct job *j, enum plan_day d, char out[512])
-{
-    char day[16];
-    iso_day(j->plan.day[d].start_ms, day);
-    str_fmt(out, 512, "%s%s/venue=%s/symbol=%s/date=%s", j->app->cfg->cache_dir,
-            j->ins.simulated ? "/simulated" : "", venue_name(j->ins.venue), j->ins.symbol, day);
-}
-
 // A child with one end of a pipe as its standard input (writes) or output. -1 when it can not
 // start.
-static pid_t spawn(struct job *j, enum plan_day d, bool writes, const char *source, int *fd)
+static pid_t spawn(struct store *s, const struct instrument *ins, int64_t day_ms,
+                   const char *source /* NULL: reads */, const char *sha256, int *fd)
 {
-    const struct config *c = j->app->cfg;
-    char dir[512], price[8], qty[8], memory[24];
+    char dir[STORE_PATH], price[8], qty[8], memory[24];
+    const bool writes = source != NULL;
     int ends[2];
     pid_t pid = -1;
-    day_dir(j, d, dir);
-    price[fmt_i64(price, j->ins.price_scale)] = '\0';
-    qty[fmt_i64(qty, j->ins.qty_scale)] = '\0';
-    memory[fmt_i64(memory, c->store_memory_mb)] = '\0';
+    store_day_path(s->o.dir, ins, day_ms, dir);
+    price[fmt_i64(price, ins->price_scale)] = '\0';
+    qty[fmt_i64(qty, ins->qty_scale)] = '\0';
+    memory[fmt_i64(memory, s->o.memory_mb)] = '\0';
     const char *argv[] = {"backfill",
                           "--store-child",
                           writes ? "write" : "read",
                           dir,
+                          venue_name(ins->venue),
                           price,
                           qty,
                           memory,
-                          c->store_lib,
-                          writes ? source : NULL,
-                          writes ? archive_sha256(j->app->archive, &j->ins) : NULL,
+                          s->o.lib,
+                          source,
+                          writes ? sha256 : NULL,
                           NULL};
     if (pipe2(ends, O_CLOEXEC) != 0) {
         return -1;
     }
+    (void)fcntl(ends[0], F_SETPIPE_SZ, PIPE_BYTES); // fewer turns; refused: the usual size
     *fd = ends[writes ? 1 : 0];
     posix_spawn_file_actions_t fa;
     posix_spawnattr_t at;
@@ -129,9 +129,11 @@ static pid_t spawn(struct job *j, enum plan_day d, bool writes, const char *sour
 
 static void judge(struct store *s, int status)
 {
-    if (WIFEXITED(status) && WEXITSTATUS(status) == NO_LIBRARY && !s->off) {
+    if (WIFEXITED(status) && WEXITSTATUS(status) == NO_LIBRARY) {
+        if (!s->off) {
+            log_ev(LOG_WARN, "store_off", F_STR("why", "libduckdb is not there: run `make deps`"));
+        }
         s->off = true;
-        log_ev(LOG_WARN, "store_off", F_STR("why", "libduckdb is not there: run `make deps`"));
     } else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
         log_ev(LOG_WARN, "store_failed", F_INT("status", status));
     }
@@ -140,299 +142,464 @@ static void judge(struct store *s, int status)
 static void on_reap(void *arg)
 {
     struct store *s = arg;
-    size_t kept = 0;
-    for (size_t i = 0; i < s->n_ended; i++) {
+    bool left = false, gone = false;
+    for (size_t i = 0; i < CHILDREN; i++) {
         int status = 0;
-        const pid_t got = waitpid(s->ended[i], &status, WNOHANG);
-        if (got == 0) {
-            s->ended[kept++] = s->ended[i];
-        } else if (got > 0) {
+        if (s->ended[i].pid == 0) {
+            continue;
+        }
+        if (waitpid(s->ended[i].pid, &status, WNOHANG) == s->ended[i].pid) {
             judge(s, status);
+            s->ended[i].pid = 0;
+            gone = true;
+        } else {
+            left = true;
         }
     }
-    s->n_ended = kept;
-    if (kept > 0) {
+    if (left) {
         timer_start(s->reap, REAP_MS);
+    }
+    if (gone && s->o.on_room != NULL) {
+        s->o.on_room(s->o.arg);
     }
 }
 
-static void let_end(struct store *s, pid_t pid)
+static void let_end(struct store *s, const struct writer *w)
 {
-    if (s->n_ended == CHILDREN) {
-        int status;
-        (void)waitpid(s->ended[0], &status, 0);
-        memmove(s->ended, s->ended + 1, (CHILDREN - 1) * sizeof s->ended[0]);
-        s->n_ended--;
+    size_t i = 0;
+    while (i < CHILDREN && s->ended[i].pid != 0) {
+        i++;
     }
-    s->ended[s->n_ended++] = pid;
+    if (i == CHILDREN) { // so many at once: the disk is the bound
+        int status = 0;
+        i = 0;
+        (void)waitpid(s->ended[0].pid, &status, 0);
+        judge(s, status);
+    }
+    s->ended[i] = (struct ended){.pid = w->pid, .ins = w->ins, .day_ms = w->day_ms};
     timer_start(s->reap, REAP_MS);
+}
+
+static bool is_of(const struct instrument *a, int64_t a_ms, const struct instrument *b,
+                  int64_t b_ms)
+{
+    return a_ms == b_ms && a->simulated == b->simulated && strcmp(a->name, b->name) == 0;
+}
+
+size_t store_writing(const struct store *s, const struct instrument *ins, int64_t day_start_ms)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < WRITERS; i++) {
+        const struct writer *w = &s->writer[i];
+        n += w->pid != 0 && (ins == NULL || is_of(&w->ins, w->day_ms, ins, day_start_ms));
+    }
+    for (size_t i = 0; i < CHILDREN; i++) {
+        const struct ended *x = &s->ended[i];
+        n += x->pid != 0 && (ins == NULL || is_of(&x->ins, x->day_ms, ins, day_start_ms));
+    }
+    return n;
 }
 
 // ---- writing
 // -------------------------------------------------------------------------------------
 
-static void writer_end(struct store *s, struct writer *w)
+static void writer_end(struct writer *w)
 {
+    struct store *s = w->store;
     if (w->pid == 0) {
         return;
     }
     event_free(w->ev);
     close(w->fd); // the child sees the end of its input and writes the part
-    let_end(s, w->pid);
+    let_end(s, w);
     buf_release(&w->queue);
     memset(w, 0, sizeof *w);
+    s->last = NULL;
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *arg)
 {
-    struct lane *l = arg;
+    struct writer *w = arg;
+    struct store *s = w->store;
     (void)what;
-    for (int d = 0; d < PLAN_DAYS; d++) {
-        for (int k = 0; k < 2; k++) {
-            struct writer *w = &l->writer[d][k];
-            if (w->pid == 0 || w->fd != fd) {
-                continue;
-            }
-            const ssize_t n = write(fd, buf_ptr(&w->queue), buf_len(&w->queue));
-            if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-                return;
-            }
-            if (n > 0) {
-                buf_consume(&w->queue, (size_t)n);
-            }
-            if (n <= 0) {
-                writer_end(l->store, w);
-            } else if (buf_len(&w->queue) == 0) {
-                event_del(w->ev);
-                if (w->closing || w->rows >= PART_ROWS) {
-                    writer_end(l->store, w);
-                }
-            }
-            job_kick(l->job);
-            return;
+    const ssize_t n = write(fd, buf_ptr(&w->queue), buf_len(&w->queue));
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return;
+    }
+    if (n > 0) {
+        buf_consume(&w->queue, (size_t)n);
+    }
+    if (n <= 0) {
+        writer_end(w);
+    } else if (buf_len(&w->queue) == 0) {
+        event_del(w->ev);
+        if (w->closing) {
+            writer_end(w);
         }
+    }
+    if (s->o.on_room != NULL) {
+        s->o.on_room(s->o.arg);
     }
 }
 
-static struct writer *writer_of(struct lane *l, enum plan_day d, const char *source)
+static struct writer *writer_find(struct store *s, const struct instrument *ins, int64_t day_ms,
+                                  const char *source)
 {
-    struct store *s = l->store;
-    struct writer *w = &l->writer[d][strcmp(source, "archive") == 0 ? 0 : 1];
-    if (w->pid != 0) {
+    for (size_t i = 0; i < WRITERS; i++) {
+        struct writer *w = &s->writer[i];
+        if (w->pid != 0 && !w->closing && is_of(&w->ins, w->day_ms, ins, day_ms) &&
+            strcmp(w->source, source) == 0) {
+            return w;
+        }
+    }
+    return NULL;
+}
+
+static struct writer *writer_of(struct store *s, const struct instrument *ins, int64_t day_ms,
+                                const char *source, const char *sha256)
+{
+    struct writer *w = s->last;
+    if (w != NULL && !w->closing && w->day_ms == day_ms && strcmp(w->source, source) == 0 &&
+        strcmp(w->ins.name, ins->name) == 0 && w->ins.simulated == ins->simulated) {
         return w;
     }
-    const pid_t pid = spawn(l->job, d, true, source, &w->fd);
-    if (pid < 0) {
-        s->off = true;
-        log_ev(LOG_WARN, "store_off", F_STR("why", strerror(errno)));
-        return NULL;
+    w = writer_find(s, ins, day_ms, source);
+    for (size_t i = 0; i < WRITERS && w == NULL; i++) {
+        if (s->writer[i].pid == 0) {
+            w = &s->writer[i];
+        }
     }
-    w->pid = pid;
-    w->ev = event_new(s->app->loop->base, w->fd, EV_WRITE | EV_PERSIST, on_writable, l);
-    buf_init(&w->queue, QUEUE_BYTES + ((size_t)4 << 20));
+    if (w == NULL) {
+        return NULL; // what is not kept is fetched again one day
+    }
+    if (w->pid == 0) {
+        const pid_t pid = spawn(s, ins, day_ms, source, sha256, &w->fd);
+        if (pid < 0) {
+            s->off = true;
+            log_ev(LOG_WARN, "store_off", F_STR("why", strerror(errno)));
+            return NULL;
+        }
+        w->store = s;
+        w->ins = *ins;
+        w->day_ms = day_ms;
+        str_copy(w->source, sizeof w->source, source);
+        w->pid = pid;
+        w->ev = event_new(s->o.loop->base, w->fd, EV_WRITE | EV_PERSIST, on_writable, w);
+        buf_init(&w->queue, QUEUE_BYTES + ((size_t)8 << 20));
+    }
+    s->last = w;
     return w;
 }
 
-void store_put(struct store *s, struct job *j, const struct history *h)
+static void writer_add(struct writer *w, const struct store_row *row)
 {
-    struct lane *l = s->lane[j->index];
-    size_t pos = 0;
-    struct trade t;
-    if (s->off || l == NULL || strcmp(h->source, "store") == 0) {
-        return;
-    }
-    while (history_next(h, &j->ins, &pos, &t) == 1) {
-        const int64_t today = j->plan.day[PLAN_TODAY].start_ms;
-        const enum plan_day d = t.ts_ms >= today ? PLAN_TODAY : PLAN_PREV;
-        if (t.ts_ms < j->plan.day[d].start_ms) {
-            continue; // the trade that proves where the day before begins
-        }
-        struct writer *w = writer_of(l, d, h->source);
-        if (w == NULL) {
-            return;
-        }
-        const struct store_row row = {.ts_ms = t.ts_ms,
-                                      .id = t.id,
-                                      .price = t.price,
-                                      .qty = t.qty,
-                                      .buy = t.side == SIDE_BUY};
-        buf_add(&w->queue, &row, sizeof row);
-        w->rows++;
+    const bool idle = buf_len(&w->queue) == 0;
+    buf_add(&w->queue, row, sizeof *row);
+    if (idle) {
         event_add(w->ev, NULL);
     }
 }
 
-bool store_has_room(const struct store *s, const struct job *j)
+bool store_put(struct store *s, const struct instrument *ins, int64_t day_start_ms,
+               const char *source, const char *sha256, const struct csv_row *row)
 {
-    const struct lane *l = s->lane[j->index];
-    for (int i = 0; l != NULL && i < PLAN_DAYS * 2; i++) {
-        const struct writer *w = &l->writer[i / 2][i % 2];
-        if (w->pid != 0 && buf_len(&w->queue) > QUEUE_BYTES) {
+    struct trade t = {
+        .ts_ms = row->ts_ms, .id = row->id, .side = (uint8_t)row->side, .flags = row->flags};
+    if (s->off) {
+        return true;
+    }
+    if (trade_set_numbers(&t, ins, row->price, row->qty) != REFUSE_NONE ||
+        (ins->venue == VENUE_BYBIT && trade_uid_parse(row->uid, &t.uid) != 0)) {
+        return false;
+    }
+    return store_put_trade(s, ins, day_start_ms, source, sha256, &t);
+}
+
+bool store_put_trade(struct store *s, const struct instrument *ins, int64_t day_start_ms,
+                     const char *source, const char *sha256, const struct trade *t)
+{
+    struct store_row out;
+    if (s->off) {
+        return true;
+    }
+    if (t->ts_ms < day_start_ms || t->ts_ms >= day_start_ms + MS_PER_DAY) {
+        return false;
+    }
+    struct writer *w = writer_of(s, ins, day_start_ms, source, sha256);
+    if (w == NULL) {
+        return true;
+    }
+    memset(&out, 0, sizeof out); // what goes through a pipe has no unset bytes
+    out.ts_ms = t->ts_ms;
+    out.id = t->id;
+    out.price = t->price;
+    out.qty = t->qty;
+    out.kind = STORE_ROW;
+    out.buy = t->side == SIDE_BUY;
+    out.flags = t->flags;
+    out.uid = t->uid;
+    writer_add(w, &out);
+    w->rows++;
+    // A source of whole days is one part, whatever its size; others are bounded.
+    if (w->rows >= PART_ROWS && sha256[0] == '\0') {
+        w->closing = true;
+    }
+    return true;
+}
+
+void store_claim(struct store *s, const struct instrument *ins, int64_t day_start_ms,
+                 const char *source, int64_t from_ms, int64_t to_ms)
+{
+    struct writer *w = s->off ? NULL : writer_of(s, ins, day_start_ms, source, "");
+    struct store_row out;
+    if (w != NULL && from_ms < to_ms) {
+        memset(&out, 0, sizeof out);
+        out.ts_ms = from_ms;
+        out.id = to_ms;
+        out.kind = STORE_CLAIM;
+        writer_add(w, &out);
+    }
+}
+
+static void writer_close(struct writer *w)
+{
+    w->closing = true;
+    if (buf_len(&w->queue) == 0) {
+        writer_end(w);
+    }
+}
+
+void store_flush(struct store *s, const struct instrument *ins, int64_t day_start_ms)
+{
+    for (size_t i = 0; i < WRITERS; i++) {
+        struct writer *w = &s->writer[i];
+        if (w->pid != 0 && !w->closing && is_of(&w->ins, w->day_ms, ins, day_start_ms)) {
+            writer_close(w);
+        }
+    }
+}
+
+void store_seal(struct store *s, const struct instrument *ins, int64_t day_start_ms,
+                const char *source, bool replace)
+{
+    struct writer *w = s->off ? NULL : writer_find(s, ins, day_start_ms, source);
+    struct store_row out;
+    if (w == NULL) {
+        return;
+    }
+    memset(&out, 0, sizeof out);
+    out.kind = STORE_END;
+    out.flags = (uint8_t)(STORE_WHOLE | (replace ? STORE_REPLACE : 0));
+    writer_add(w, &out);
+    writer_close(w);
+}
+
+void store_drop(struct store *s, const struct instrument *ins, int64_t day_start_ms,
+                const char *source)
+{
+    struct writer *w = writer_find(s, ins, day_start_ms, source);
+    if (w != NULL) {
+        (void)kill(w->pid, SIGKILL);
+        writer_end(w);
+    }
+}
+
+bool store_has_room(const struct store *s, const struct instrument *ins)
+{
+    for (size_t i = 0; i < WRITERS; i++) {
+        const struct writer *w = &s->writer[i];
+        if (w->pid != 0 && buf_len(&w->queue) > QUEUE_BYTES &&
+            strcmp(w->ins.name, ins->name) == 0) {
             return false;
         }
     }
     return true;
 }
 
-void store_flush(struct store *s, struct job *j)
-{
-    struct lane *l = s->lane[j->index];
-    for (int i = 0; l != NULL && i < PLAN_DAYS * 2; i++) {
-        struct writer *w = &l->writer[i / 2][i % 2];
-        w->closing = true;
-        if (w->pid != 0 && buf_len(&w->queue) == 0) {
-            writer_end(s, w);
-        }
-        w->closing = w->pid != 0;
-    }
-}
-
 // ---- reading
 // -------------------------------------------------------------------------------------
 
-static void emit(void *arg, const struct history *h)
+static void reader_stop(struct reader *r)
 {
-    struct job *j = arg;
-    j->rows_store += (uint64_t)h->n;
-    job_emit(j, h);
-}
-
-static void reader_end(struct lane *l, enum plan_day d, bool whole)
-{
-    struct reader *r = &l->reader[d];
-    int status = 0;
-    if (!r->active) {
-        return;
+    if (r->ev != NULL) {
+        event_free(r->ev);
+        close(r->fd);
+        r->ev = NULL;
     }
-    event_free(r->ev);
-    close(r->fd);
+    timer_stop(r->absent);
+    free(r->bytes);
+    r->bytes = NULL;
     r->active = false;
-    if (whole) {
-        (void)waitpid(r->pid, &status, 0); // it closed its output with its last breath
-        judge(l->store, status);
-        batch_flush(&r->batch);
-    } else {
-        (void)kill(r->pid, SIGKILL);
-        (void)waitpid(r->pid, &status, 0);
-    }
-    batch_release(&r->batch);
-    if (whole) {
-        log_ev(LOG_INFO, "store_read", F_STR("sym", l->job->ins.name), F_UINT("rows", r->rows));
-        plan_store(&l->job->plan, d, false);
-        job_kick(l->job);
-    }
 }
 
-static void take_row(struct job *j, struct reader *r, enum plan_day d, const struct store_row *row)
+static void reader_done(struct reader *r)
 {
-    char price[DEC_TEXT], qty[DEC_TEXT];
-    const int64_t start = j->plan.day[d].start_ms;
-    if (row->ts_ms < start || row->ts_ms >= start + MS_PER_DAY || row->id < 0 || row->price <= 0 ||
-        row->qty <= 0 || row->id >= j->plan.live_id || plan_has(&j->plan, row->id)) {
+    struct store *s = r->store;
+    const struct source_day q = r->q;
+    struct store_part whole = {0};
+    enum source_end end = r->rows > 0 ? SOURCE_DONE : SOURCE_ABSENT;
+    const char *why = "";
+    int status = 0;
+    if (r->pid != 0) {
+        (void)waitpid(r->pid, &status, 0); // it closed its output with its last breath
+        judge(s, status);
+        if (status != 0) {
+            end = s->off ? SOURCE_ABSENT : SOURCE_BAD;
+            why = s->off ? "libduckdb is not there" : "the store could not be read";
+        }
+        log_ev(LOG_INFO, "store_read", F_STR("sym", q.ins->name), F_UINT("rows", r->rows));
+    }
+    const bool is_whole =
+        end == SOURCE_DONE && store_has_whole_day(s->o.dir, q.ins, q.start_ms, &whole);
+    if (is_whole && q.on_claim != NULL) {
+        q.on_claim(q.arg, q.start_ms, q.start_ms + MS_PER_DAY);
+    }
+    reader_stop(r);
+    q.on_done(q.arg, end, why, is_whole ? whole.sha256 : "");
+}
+
+static void take_row(struct reader *r, const struct store_row *row)
+{
+    const struct source_day *q = &r->q;
+    const struct instrument *ins = q->ins;
+    char price[DEC_TEXT], qty[DEC_TEXT], uid[UID_TEXT] = "";
+    if (row->kind == STORE_CLAIM) {
+        r->rows++;
+        if (q->on_claim != NULL) {
+            q->on_claim(q->arg, row->ts_ms, row->id);
+        }
         return;
     }
-    const size_t pn = dec_format(price, row->price, j->ins.price_scale, j->ins.price_decimals);
-    const size_t qn = dec_format(qty, row->qty, j->ins.qty_scale, j->ins.qty_decimals);
-    r->rows += batch_add(&r->batch, row->ts_ms, row->id, (struct slice){price, pn},
-                         (struct slice){qty, qn}, row->buy ? SIDE_BUY : SIDE_SELL)
-                   ? 1
-                   : 0;
+    if (row->ts_ms < q->start_ms || row->ts_ms >= q->start_ms + MS_PER_DAY || row->id < 0 ||
+        row->price <= 0 || row->qty <= 0) {
+        return;
+    }
+    const size_t pn = dec_format(price, row->price, ins->price_scale, ins->price_decimals);
+    const size_t qn = dec_format(qty, row->qty, ins->qty_scale, ins->qty_decimals);
+    if (ins->venue == VENUE_BYBIT) {
+        trade_uid_format(row->uid, uid);
+    }
+    r->rows++;
+    q->on_row(q->arg, &(struct csv_row){.ts_ms = row->ts_ms,
+                                        .id = row->id,
+                                        .price = {price, pn},
+                                        .qty = {qty, qn},
+                                        .uid = slice_of(uid),
+                                        .symbol = {"", 0},
+                                        .side = row->buy ? SIDE_BUY : SIDE_SELL,
+                                        .flags = row->flags});
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
-    struct lane *l = arg;
+    struct reader *r = arg;
     (void)what;
-    for (int k = 0; k < PLAN_DAYS; k++) {
-        const enum plan_day d = (enum plan_day)k;
-        struct reader *r = &l->reader[d];
-        if (!r->active || r->fd != fd) {
-            continue;
-        }
-        if (!job_has_room(l->job)) {
-            r->paused = true;
-            event_del(r->ev);
-            return;
-        }
-        const ssize_t n = read(fd, r->bytes + r->n, sizeof r->bytes - r->n);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-            return;
-        }
-        if (n <= 0) {
-            reader_end(l, d, true);
-            return;
-        }
-        r->n += (size_t)n;
-        size_t at = 0;
-        for (; at + sizeof(struct store_row) <= r->n; at += sizeof(struct store_row)) {
-            struct store_row row;
-            memcpy(&row, r->bytes + at, sizeof row);
-            take_row(l->job, r, d, &row);
-        }
-        memmove(r->bytes, r->bytes + at, r->n - at);
-        r->n -= at;
+    if (!r->q.has_room(r->q.arg)) {
+        r->paused = true;
+        event_del(r->ev);
         return;
     }
+    const ssize_t n = read(fd, r->bytes + r->n, READ_BYTES - r->n);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return;
+    }
+    if (n <= 0) {
+        reader_done(r);
+        return;
+    }
+    r->n += (size_t)n;
+    size_t at = 0;
+    for (; r->active && at + sizeof(struct store_row) <= r->n; at += sizeof(struct store_row)) {
+        struct store_row row;
+        memcpy(&row, r->bytes + at, sizeof row);
+        take_row(r, &row);
+    }
+    if (r->active) { // a row may have ended it
+        memmove(r->bytes, r->bytes + at, r->n - at);
+        r->n -= at;
+    }
 }
 
-void store_read(struct store *s, struct job *j)
+static void on_absent(void *arg)
 {
-    struct lane *l = s->lane[j->index];
-    if (l == NULL) {
-        l = s->lane[j->index] = xcalloc(1, sizeof *l);
-        l->store = s;
-        l->job = j;
-    }
-    for (int k = 0; k < PLAN_DAYS && !s->off && s->app->cfg->cache; k++) {
-        const enum plan_day d = (enum plan_day)k;
-        struct reader *r = &l->reader[d];
-        char dir[512];
-        day_dir(j, d, dir);
-        if (!plan_concerns(&j->plan, d) || access(dir, F_OK) != 0) {
-            continue;
-        }
-        r->pid = spawn(j, d, false, "", &r->fd);
-        if (r->pid < 0) {
-            continue;
-        }
-        r->active = true;
-        r->paused = false;
-        r->n = 0;
-        r->rows = 0;
-        batch_init(&r->batch, "store", emit, j);
-        r->ev = event_new(s->app->loop->base, r->fd, EV_READ | EV_PERSIST, on_readable, l);
-        event_add(r->ev, NULL);
-        plan_store(&j->plan, d, true);
-    }
+    reader_done(arg);
 }
 
-void store_kick(struct store *s, struct job *j)
+bool store_read(struct store *s, const struct source_day *d)
 {
-    struct lane *l = s->lane[j->index];
-    for (int d = 0; l != NULL && d < PLAN_DAYS; d++) {
-        if (l->reader[d].active && l->reader[d].paused && job_has_room(j)) {
-            l->reader[d].paused = false;
-            event_add(l->reader[d].ev, NULL);
+    char dir[STORE_PATH];
+    struct reader *r = NULL;
+    for (size_t i = 0; i < READERS && r == NULL; i++) {
+        r = s->reader[i].active ? NULL : &s->reader[i];
+    }
+    if (r == NULL) {
+        return false;
+    }
+    r->store = s;
+    r->q = *d;
+    r->pid = 0;
+    r->n = 0;
+    r->rows = 0;
+    r->active = true;
+    r->paused = false;
+    if (r->absent == NULL) {
+        r->absent = timer_new(s->o.loop, on_absent, r);
+    }
+    store_day_path(s->o.dir, d->ins, d->start_ms, dir);
+    const pid_t pid =
+        s->off || access(dir, F_OK) != 0 ? -1 : spawn(s, d->ins, d->start_ms, NULL, "", &r->fd);
+    if (pid < 0) {
+        timer_start(r->absent, 0);
+        return true;
+    }
+    r->pid = pid;
+    r->bytes = xmalloc(READ_BYTES);
+    r->ev = event_new(s->o.loop->base, r->fd, EV_READ | EV_PERSIST, on_readable, r);
+    event_add(r->ev, NULL);
+    return true;
+}
+
+void store_kick(struct store *s)
+{
+    for (size_t i = 0; i < READERS; i++) {
+        struct reader *r = &s->reader[i];
+        if (r->active && r->paused && r->q.has_room(r->q.arg)) {
+            r->paused = false;
+            event_add(r->ev, NULL);
         }
     }
 }
 
-void store_abort(struct store *s, const struct job *j)
+static void reader_kill(struct reader *r)
 {
-    struct lane *l = s != NULL ? s->lane[j->index] : NULL;
-    for (int d = 0; l != NULL && d < PLAN_DAYS; d++) {
-        reader_end(l, (enum plan_day)d, false);
-        writer_end(s, &l->writer[d][0]);
-        writer_end(s, &l->writer[d][1]);
+    int status = 0;
+    if (r->active && r->pid != 0) {
+        (void)kill(r->pid, SIGKILL);
+        (void)waitpid(r->pid, &status, 0);
+    }
+    if (r->active) {
+        reader_stop(r);
     }
 }
 
-struct store *store_new(struct app *a)
+void store_abort(struct store *s, const void *arg)
+{
+    for (size_t i = 0; s != NULL && i < READERS; i++) {
+        if (s->reader[i].q.arg == arg) {
+            reader_kill(&s->reader[i]);
+        }
+    }
+}
+
+// ---- life
+// ----------------------------------------------------------------------------------------
+
+struct store *store_new(const struct store_opts *o)
 {
     struct store *s = xcalloc(1, sizeof *s);
-    s->app = a;
-    s->off = !a->cfg->cache;
-    s->reap = timer_new(a->loop, on_reap, s);
+    s->o = *o;
+    s->off = o->off;
+    s->reap = timer_new(o->loop, on_reap, s);
     return s;
 }
 
@@ -441,9 +608,18 @@ void store_free(struct store *s)
     if (s == NULL) {
         return;
     }
-    timer_free(s->reap); // writers under way end by themselves
-    for (size_t i = 0; i < SYMBOLS_MAX; i++) {
-        free(s->lane[i]);
+    for (size_t i = 0; i < READERS; i++) {
+        reader_kill(&s->reader[i]);
+        timer_free(s->reader[i].absent);
     }
+    for (size_t i = 0; i < WRITERS; i++) {
+        writer_end(&s->writer[i]);
+    }
+    timer_free(s->reap); // writers under way end by themselves
     free(s);
+}
+
+bool store_is_off(const struct store *s)
+{
+    return s->off;
 }
