@@ -10,7 +10,6 @@
 #include "common/io/redis_priv.h"
 
 #include <hiredis/hiredis.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,90 +26,8 @@
 // A link that died sooner does not count as a success for the backoff.
 #define PROVEN_MS 1000
 
-enum state {
-    DOWN,       // no connection; the retry timer runs
-    CONNECTING, // connect(2) or the login is under way; the connect timer runs
-    UP,         // commands are accepted; the command timer runs while some are in flight
-};
-
-enum kind {
-    K_COMMAND,
-    K_LOGIN,       // a refusal ends the attempt
-    K_LOGIN_NAME,  // best effort
-    K_LOGIN_PROOF, // the last one: PONG means up
-    K_TX_QUEUE,    // MULTI and what it queues: OK, QUEUED or an error that EXEC repeats
-    K_TX_EXEC,
-};
-
-struct pending {
-    redis_cb cb;
-    void *arg;
-    int64_t sent_ms;
-    int64_t allowed_ms;
-    size_t bytes;
-    enum kind kind;
-};
-
-struct redis {
-    struct redis_opts o;
-    char *name;
-    enum state state;
-    redisAsyncContext *ac;   // NULL while DOWN
-    struct reply_pool *pool; // NULL: hiredis allocates
-    struct timer *retry;
-    struct timer *deadline; // connect timer, then command timer
-    struct backoff backoff;
-
-    struct pending *ring; // ring[head .. head+count), capacity a power of two
-    size_t cap, head, count;
-    size_t pending_bytes;
-    int64_t progress_ms; // when the newest reply came
-    int64_t up_since_ms;
-    bool grace;        // the deadline passed once; what waits in the socket gets a last look
-    bool login_failed; // by credentials or database: trying faster does not help
-    void (*on_push)(void *arg, const struct redisReply *reply);
-    void *push_arg;
-
-    struct buf scratch;    // RESP of redis_argv
-    char queue_error[160]; // of the transaction whose replies are arriving
-    char why[200];
-    char told[200]; // last reason that was logged, and when
-    int64_t told_ms;
-    int busy;
-    bool dead;
-};
-
 static void connect_now(void *arg);
 static void deadline_cb(void *arg);
-
-// ---- ring --------------------------------------------------------------------------------------
-
-static void push(struct redis *r, struct pending p)
-{
-    if (r->count == r->cap) {
-        size_t cap = r->cap ? r->cap * 2 : 64;
-        struct pending *ring = xmalloc(cap * sizeof *ring);
-        for (size_t i = 0; i < r->count; i++) {
-            ring[i] = r->ring[(r->head + i) & (r->cap - 1)];
-        }
-        free(r->ring);
-        r->ring = ring;
-        r->cap = cap;
-        r->head = 0;
-    }
-    r->ring[(r->head + r->count) & (r->cap - 1)] = p;
-    r->count++;
-    r->pending_bytes += p.bytes;
-}
-
-static struct pending pop(struct redis *r)
-{
-    struct pending p = r->ring[r->head];
-    r->head = (r->head + 1) & (r->cap - 1);
-    r->count--;
-    r->pending_bytes -= p.bytes;
-    return p;
-}
 
 // ---- end of a link -----------------------------------------------------------------------------
 
@@ -125,6 +42,7 @@ static void leave(struct redis *r)
         return;
     }
     reply_pool_free(r->pool);
+    redis_lookup_free(r->lookup);
     timer_free(r->retry);
     timer_free(r->deadline);
     buf_release(&r->scratch);
@@ -136,7 +54,7 @@ static void leave(struct redis *r)
 static void drop_pending(struct redis *r)
 {
     while (r->count > 0) {
-        struct pending p = pop(r);
+        struct pending p = redis_pop(r);
         if (p.cb) {
             p.cb(r, NULL, p.arg);
         }
@@ -160,17 +78,18 @@ static void tell(struct redis *r, const char *ev, int64_t retry_ms)
 // The one way down. `free_ac` is false when hiredis is freeing the context itself.
 static void link_down(struct redis *r, const char *why, bool free_ac)
 {
-    if (r->state == DOWN) {
+    if (r->state == LINK_DOWN) {
         return;
     }
     enter(r);
-    bool was_up = r->state == UP;
+    bool was_up = r->state == LINK_UP;
     str_copy(r->why, sizeof r->why, why && why[0] ? why : "connection closed");
     redisAsyncContext *ac = r->ac;
     r->ac = NULL;
-    r->state = DOWN;
+    r->state = LINK_DOWN;
     r->on_push = NULL;
     timer_stop(r->deadline);
+    redis_lookup_stop(r->lookup);
     if (ac) {
         ac->data = NULL;
         if (free_ac) {
@@ -200,25 +119,17 @@ void redis_kick(struct redis *r, const char *why)
 
 // ---- timers ------------------------------------------------------------------------------------
 
-static void watch(struct redis *r)
-{
-    if (r->state == UP && r->count > 0 && !timer_is_running(r->deadline)) {
-        const struct pending *p = &r->ring[r->head];
-        timer_start(r->deadline, p->allowed_ms);
-    }
-}
-
 static void deadline_cb(void *arg)
 {
     struct redis *r = arg;
-    if (r->state == CONNECTING) {
+    if (r->state == LINK_CONNECTING) {
         link_down(r,
                   r->ac && (r->ac->c.flags & REDIS_CONNECTED) ? "no answer to the login in time"
                                                               : "no connection in time",
                   true);
         return;
     }
-    if (r->state != UP || r->count == 0) {
+    if (r->state != LINK_UP || r->count == 0) {
         return;
     }
     // The oldest command decides: replies come in order, so its time runs from when it was sent or
@@ -247,9 +158,39 @@ static void log_up(struct redis *r)
     log_ev(LOG_INFO, "redis_up", F_STR("link", r->name), F_STR("url", url));
 }
 
+// A user who may not ask is told nothing: then Sentinel's word has to do.
+static bool is_master(const redisReply *reply)
+{
+    return reply->type != REDIS_REPLY_ARRAY || reply->elements == 0 ||
+           reply->element[0]->type != REDIS_REPLY_STRING ||
+           strcmp(reply->element[0]->str, "master") == 0;
+}
+
+// The slot of this link is elsewhere, or on its way: the link ends, and begins anew where it is. A
+// command that one key of a moving slot would need ASKING for waits for the end of the move.
+static bool is_elsewhere(struct redis *r, const redisReply *reply)
+{
+    struct redis_node at;
+    if (r->o.url.kind != REDIS_CLUSTER || reply->type != REDIS_REPLY_ERROR) {
+        return false;
+    }
+    if (str_starts(reply->str, "MOVED ")) {
+        if (redis_moved(reply->str, reply->len, &at)) {
+            redis_lookup_hint(r->lookup, &at);
+        }
+        return true;
+    }
+    return str_starts(reply->str, "ASK ") || str_starts(reply->str, "CLUSTERDOWN") ||
+           str_starts(reply->str, "TRYAGAIN");
+}
+
 static void on_login(struct redis *r, const struct pending *p, const redisReply *reply)
 {
     if (p->kind == K_LOGIN_NAME) {
+        return;
+    }
+    if (p->kind == K_LOGIN_ROLE && !is_master(reply)) {
+        link_down(r, "Sentinel's master is a replica still", true);
         return;
     }
     if (reply->type == REDIS_REPLY_ERROR) {
@@ -270,7 +211,7 @@ static void on_login(struct redis *r, const struct pending *p, const redisReply 
     if (p->kind != K_LOGIN_PROOF) {
         return;
     }
-    r->state = UP;
+    r->state = LINK_UP;
     r->login_failed = false;
     r->up_since_ms = loop_mono_ms(r->o.loop);
     r->told[0] = '\0';
@@ -281,7 +222,7 @@ static void on_login(struct redis *r, const struct pending *p, const redisReply 
     }
 }
 
-static void on_reply(redisAsyncContext *ac, void *vreply, void *unused)
+void redis_on_reply(redisAsyncContext *ac, void *vreply, void *unused)
 {
     (void)unused;
     struct redis *r = ac->data;
@@ -294,12 +235,23 @@ static void on_reply(redisAsyncContext *ac, void *vreply, void *unused)
         return;
     }
     enter(r);
-    struct pending p = pop(r);
+    struct pending p = redis_pop(r);
     r->progress_ms = loop_mono_ms(r->o.loop);
     r->grace = false;
+    if (is_elsewhere(r, reply)) {
+        char why[180];
+        str_copyn(why, sizeof why, reply->str, reply->len);
+        if (p.cb != NULL) {
+            p.cb(r, NULL, p.arg);
+        }
+        link_down(r, why, true);
+        leave(r);
+        return;
+    }
     switch (p.kind) {
     case K_LOGIN:
     case K_LOGIN_NAME:
+    case K_LOGIN_ROLE:
     case K_LOGIN_PROOF:
         on_login(r, &p, reply);
         break;
@@ -339,115 +291,10 @@ static void on_pushed(redisAsyncContext *ac, void *vreply, void *unused)
     leave(r);
 }
 
-// ---- sending -----------------------------------------------------------------------------------
-
-static int check_room(const struct redis *r, size_t commands, size_t bytes)
-{
-    if (r->state != UP) {
-        return ERR_CLOSED;
-    }
-    if (r->count + commands > r->o.max_inflight) {
-        return ERR_LIMIT;
-    }
-    if (r->count > 0 && r->pending_bytes + bytes > r->o.max_pending_bytes) {
-        return ERR_LIMIT;
-    }
-    return 0;
-}
-
-static int send_one(struct redis *r, enum kind kind, redis_cb cb, void *arg, int64_t allowed_ms,
-                    const char *resp, size_t n)
-{
-    if (redisAsyncFormattedCommand(r->ac, on_reply, NULL, resp, n) != REDIS_OK) {
-        return ERR_CLOSED;
-    }
-    // Behind a command in flight the clock is not read: the time of this one runs from the answer
-    // to that one, which is later (deadline_cb).
-    const int64_t sent_ms = r->count > 0 ? r->ring[r->head].sent_ms : loop_mono_ms(r->o.loop);
-    push(r, (struct pending){.cb = cb,
-                             .arg = arg,
-                             .sent_ms = sent_ms,
-                             .allowed_ms = allowed_ms,
-                             .bytes = n,
-                             .kind = kind});
-    watch(r);
-    return 0;
-}
-
-int redis_resp(struct redis *r, redis_cb cb, void *arg, const char *resp, size_t n)
-{
-    int rc = check_room(r, 1, n);
-    return rc ? rc : send_one(r, K_COMMAND, cb, arg, r->o.command_timeout_ms, resp, n);
-}
-
-int redis_argv_blocking(struct redis *r, int64_t block_ms, redis_cb cb, void *arg, size_t argc,
-                        const struct slice *argv)
-{
-    buf_clear(&r->scratch);
-    resp_array(&r->scratch, argc);
-    for (size_t i = 0; i < argc; i++) {
-        resp_bulk(&r->scratch, argv[i].p, argv[i].n);
-    }
-    if (r->scratch.failed) {
-        return ERR_LIMIT;
-    }
-    size_t n = buf_len(&r->scratch);
-    int rc = check_room(r, 1, n);
-    return rc ? rc
-              : send_one(r, K_COMMAND, cb, arg, r->o.command_timeout_ms + block_ms,
-                         buf_ptr(&r->scratch), n);
-}
-
-int redis_argv(struct redis *r, redis_cb cb, void *arg, size_t argc, const struct slice *argv)
-{
-    return redis_argv_blocking(r, 0, cb, arg, argc, argv);
-}
-
-int redis_cmd(struct redis *r, redis_cb cb, void *arg, const char *fmt, ...)
-{
-    char *resp = NULL;
-    va_list ap;
-    va_start(ap, fmt);
-    int n = redisvFormatCommand(&resp, fmt, ap);
-    va_end(ap);
-    if (n < 0) {
-        FATAL("redis_cmd: bad format '%s'", fmt);
-    }
-    int rc = redis_resp(r, cb, arg, resp, (size_t)n);
-    redisFreeCommand(resp);
-    return rc;
-}
-
-int redis_tx_exec(struct redis *r, struct redis_tx *t, redis_cb cb, void *arg)
-{
-    static const char multi[] = "*1\r\n$5\r\nMULTI\r\n";
-    static const char exec[] = "*1\r\n$4\r\nEXEC\r\n";
-    if (t->bytes.failed || t->hset_key) {
-        return t->hset_key ? ERR_STATE : ERR_LIMIT;
-    }
-    int rc = check_room(r, t->n + 2, buf_len(&t->bytes) + sizeof multi + sizeof exec);
-    if (rc) {
-        return rc;
-    }
-    int64_t ms = r->o.command_timeout_ms;
-    rc = send_one(r, K_TX_QUEUE, NULL, NULL, ms, multi, sizeof multi - 1);
-    const char *p = buf_ptr(&t->bytes);
-    for (size_t i = 0; rc == 0 && i < t->n; i++) {
-        rc = send_one(r, K_TX_QUEUE, NULL, NULL, ms, p, t->len[i]);
-        p += t->len[i];
-    }
-    return rc ? rc : send_one(r, K_TX_EXEC, cb, arg, ms, exec, sizeof exec - 1);
-}
-
-const char *redis_tx_queue_error(const struct redis *r)
-{
-    return r->queue_error;
-}
-
 int redis_psubscribe(struct redis *r, const char *pattern,
                      void (*on_push)(void *arg, const struct redisReply *reply), void *arg)
 {
-    if (r->state != UP || r->count > 0) {
+    if (r->state != LINK_UP || r->count > 0) {
         return ERR_CLOSED;
     }
     r->on_push = on_push;
@@ -458,7 +305,8 @@ int redis_psubscribe(struct redis *r, const char *pattern,
 
 // ---- connecting --------------------------------------------------------------------------------
 
-static void login_command(struct redis *r, enum kind kind, size_t argc, const char *const *argv)
+static void login_command(struct redis *r, enum link_kind kind, size_t argc,
+                          const char *const *argv)
 {
     buf_clear(&r->scratch);
     resp_array(&r->scratch, argc);
@@ -466,7 +314,7 @@ static void login_command(struct redis *r, enum kind kind, size_t argc, const ch
         resp_bulk(&r->scratch, argv[i], strlen(argv[i]));
     }
     // It cannot refuse: the context was made a moment ago. Were it to, the connect timer decides.
-    int rc = send_one(r, kind, NULL, NULL, 0, buf_ptr(&r->scratch), buf_len(&r->scratch));
+    int rc = redis_send_one(r, kind, NULL, NULL, 0, buf_ptr(&r->scratch), buf_len(&r->scratch));
     (void)rc;
 }
 
@@ -484,6 +332,9 @@ static void login(struct redis *r)
         login_command(r, K_LOGIN, 2, (const char *const[]){"SELECT", db});
     }
     login_command(r, K_LOGIN_NAME, 3, (const char *const[]){"CLIENT", "SETNAME", r->name});
+    if (u->kind == REDIS_SENTINEL) {
+        login_command(r, K_LOGIN_ROLE, 1, (const char *const[]){"ROLE"});
+    }
     login_command(r, K_LOGIN_PROOF, 1, (const char *const[]){"PING"});
 }
 
@@ -504,15 +355,11 @@ static void on_disconnect(const redisAsyncContext *ac, int status)
     }
 }
 
-static void connect_now(void *arg)
+static void connect_there(struct redis *r)
 {
-    struct redis *r = arg;
     const struct redis_url *u = &r->o.url;
-    r->state = CONNECTING;
-    r->grace = false;
-    r->queue_error[0] = '\0';
     redisAsyncContext *ac =
-        u->is_unix ? redisAsyncConnectUnix(u->host) : redisAsyncConnect(u->host, u->port);
+        u->is_unix ? redisAsyncConnectUnix(u->host) : redisAsyncConnect(r->at.host, r->at.port);
     if (!ac) {
         FATAL("hiredis: no memory");
     }
@@ -536,7 +383,31 @@ static void connect_now(void *arg)
     redisAsyncSetConnectCallback(ac, on_connect);
     redisAsyncSetDisconnectCallback(ac, on_disconnect);
     login(r); // sent as soon as the socket is writable
+}
+
+static void on_place(void *arg, const struct redis_node *at, const char *why)
+{
+    struct redis *r = arg;
+    if (at == NULL) {
+        link_down(r, why, false);
+        return;
+    }
+    r->at = *at;
+    connect_there(r);
+}
+
+static void connect_now(void *arg)
+{
+    struct redis *r = arg;
+    r->state = LINK_CONNECTING;
+    r->grace = false;
+    r->queue_error[0] = '\0';
     timer_start(r->deadline, r->o.connect_timeout_ms);
+    if (r->lookup != NULL) {
+        redis_lookup_start(r->lookup);
+    } else {
+        connect_there(r);
+    }
 }
 
 static int64_t or_default(int64_t v, int64_t def)
@@ -563,6 +434,13 @@ struct redis *redis_new(const struct redis_opts *o)
     r->backoff.min_ms = or_default(o->backoff_min_ms, 100);
     r->backoff.max_ms = or_default(o->backoff_max_ms, 5000);
     buf_init(&r->scratch, SCRATCH_MAX);
+    str_copy(r->slot_key, sizeof r->slot_key, o->slot_key != NULL ? o->slot_key : "");
+    r->o.slot_key = r->slot_key;
+    str_copy(r->at.host, sizeof r->at.host, o->url.host);
+    r->at.port = o->url.port;
+    if (o->url.kind != REDIS_SINGLE) {
+        r->lookup = redis_lookup_new(o->loop, &o->url, r->slot_key, on_place, r);
+    }
     r->retry = timer_new(o->loop, connect_now, r);
     r->deadline = timer_new(o->loop, deadline_cb, r);
     timer_start(r->retry, 0);
@@ -584,7 +462,7 @@ void redis_free(struct redis *r)
 
 bool redis_is_up(const struct redis *r)
 {
-    return r->state == UP && !r->dead;
+    return r->state == LINK_UP && !r->dead;
 }
 
 size_t redis_inflight(const struct redis *r)

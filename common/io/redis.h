@@ -20,14 +20,26 @@
 
 struct redisReply;
 
-// REDIS_URL: redis://[user:pass@]host[:port][/db], redis://:pass@host, unix:///path[?db=N] (user
-// info allowed: unix://user:pass@/path). Percent-decoding in user and password. rediss:// is
-// refused with the reason.
+// REDIS_URL, one of
+//   redis://[user:pass@]host[:port][/db]      unix:///path[?db=N] (unix://user:pass@/path)
+//   redis+sentinel://[user:pass@]host[:26379],host,.../master[/db]
+//   redis+cluster://[user:pass@]host[:6379],host,...
+// Percent-decoding in user and password. rediss:// is refused with the reason.
+enum redis_kind { REDIS_SINGLE, REDIS_SENTINEL, REDIS_CLUSTER };
+#define REDIS_NODES 16
+struct redis_node {
+    char host[128];
+    int port;
+};
 struct redis_url {
-    bool is_unix;
-    char host[128]; // or the socket path
+    enum redis_kind kind;
+    bool is_unix;   // SINGLE
+    char host[128]; // SINGLE: or the socket path
     int port, db;
-    char user[64], pass[128]; // "" = none
+    char user[64], pass[128];            // "" = none
+    struct redis_node node[REDIS_NODES]; // those who know the place (redis_lookup.h)
+    size_t n_nodes;
+    char master[64]; // SENTINEL: its name
 };
 int redis_url_parse(const char *s, struct redis_url *out, struct err *e) MUST_CHECK;
 // Without the password, for logs.
@@ -37,7 +49,11 @@ struct redis;
 struct redis_opts {
     struct loop *loop; // borrowed
     struct redis_url url;
-    const char *name;           // for logs and CLIENT SETNAME: "collector/write"; copied
+    const char *name; // for logs and CLIENT SETNAME: "collector/write"; copied
+    // In a cluster a link speaks to the master of one slot: any key of it, copied. NULL: any
+    // master. A slot that moves, and a master that is one no more, end the link like any other
+    // death.
+    const char *slot_key;
     int64_t connect_timeout_ms; // 0 -> 5000
     int64_t command_timeout_ms; // 0 -> 10000; a blocking command adds its own block time
     int64_t backoff_min_ms, backoff_max_ms; // 0 -> 100, 5000

@@ -87,6 +87,16 @@ Test(redis_url, refuses_what_it_does_not_understand_with_the_reason)
         {"unix://rel/path", "path"},
         {"unix:///s?x=1", "db=N"},
         {"unix:///s?db=", "db=N"},
+        {"redis+sentinel://h", "name of the master"},
+        {"redis+sentinel://h/", "name of the master"},
+        {"redis+sentinel://h/my master", "name of the master"},
+        {"redis+sentinel://h,/m", "host"},
+        {"redis+sentinel://h:0/m", "port"},
+        {"redis+sentinel://h/m/x", "database"},
+        {"redis+cluster://", "host"},
+        {"redis+cluster://h/1", "database 0"},
+        {"redis+cluster://a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q", "16 hosts"},
+        {"redis+tls://h", "redis://"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct redis_url u;
@@ -95,6 +105,34 @@ Test(redis_url, refuses_what_it_does_not_understand_with_the_reason)
         cr_assert_neq(strstr(e.text, rows[i][1]), NULL, "%s: %s", rows[i][0], e.text);
         cr_assert_eq(strstr(e.text, "zz"), NULL, "a password in '%s'", e.text);
     }
+}
+
+Test(redis_url, reads_those_who_know_the_place)
+{
+    struct redis_url u;
+    struct err e = {0};
+    char shown[256];
+    cr_assert_eq(
+        redis_url_parse("redis+sentinel://bob:p%40@s1,s2:26380,[::1]/my-master.1/3", &u, &e), 0,
+        "%s", e.text);
+    cr_assert_eq(u.kind, REDIS_SENTINEL);
+    cr_assert_eq(u.n_nodes, 3);
+    cr_assert_str_eq(u.node[0].host, "s1");
+    cr_assert_eq(u.node[0].port, 26379);
+    cr_assert_eq(u.node[1].port, 26380);
+    cr_assert_str_eq(u.node[2].host, "::1");
+    cr_assert_str_eq(u.master, "my-master.1");
+    cr_assert_eq(u.db, 3);
+    cr_assert_str_eq(u.pass, "p@");
+    redis_url_show(&u, shown, sizeof shown);
+    cr_assert_str_eq(shown, "redis+sentinel://bob:***@s1:26379,.../my-master.1");
+    cr_assert_eq(redis_url_parse("redis+cluster://h1:7000,h2/", &u, &e), 0, "%s", e.text);
+    cr_assert_eq(u.kind, REDIS_CLUSTER);
+    cr_assert_eq(u.n_nodes, 2);
+    cr_assert_eq(u.node[0].port, 7000);
+    cr_assert_eq(u.node[1].port, 6379);
+    redis_url_show(&u, shown, sizeof shown);
+    cr_assert_str_eq(shown, "redis+cluster://h1:7000,...");
 }
 
 Test(redis_url, refuses_what_does_not_fit)
