@@ -42,6 +42,8 @@ static const struct opt rows[] = {
      .text = "Generated trades, as a multiple of 691,200 a day per symbol."},
     {"SIM_FROM", "--from", OPT_STR, FIELD(C, from),
      .text = "Start of the generated feed: time, day or milliseconds; empty: yesterday 23:00 UTC."},
+    {"SIM_NOW", "--now", OPT_STR, FIELD(C, now),
+     .text = "The venue's clock at its start, with a generated market; empty: the wall clock."},
     {"SIM_SPEED", "--speed", OPT_STR, FIELD(C, speed), .def = "1",
      .text = "Market time per real time: 1, 0.5, 20 ..., or max: as fast as clients read."},
     {"SIM_STRETCH_MS", "--stretch", OPT_INT, FIELD(C, stretch_ms), 0, INT64_C(604800000), "0", "ms",
@@ -151,7 +153,15 @@ int config_check(struct config *c, struct err *e)
                        "milliseconds",
                        c->from);
     }
+    c->now_ms = -1;
+    if (c->now[0] != '\0' && config_parse_time(c->now, &c->now_ms) != 0) {
+        return err_set(e, ERR_SYNTAX, "SIM_NOW: '%s' is not a time like 2026-11-21T23:00:00Z",
+                       c->now);
+    }
     bool replay = c->replay[0] != '\0';
+    if (replay && c->now_ms >= 0) {
+        return err_set(e, ERR_RANGE, "SIM_NOW: a recording's clock is that of its trades");
+    }
     if (replay && c->generate) {
         return err_set(e, ERR_RANGE, "SIM_GENERATE: not together with SIM_REPLAY");
     }

@@ -18,7 +18,7 @@ struct config {
     char bybit_symbols[512]; // of them or more: what Bybit's part shows; "" = the same
     int64_t bybit_idle_ms, bybit_rate_limit, bybit_ban_ms;
     int64_t seed, rate_milli;
-    char from[40];
+    char from[40], now[40];
     char speed[40];
     int64_t stretch_ms;
     bool shift_to_now, start_on_subscribe, hold_when_idle;
@@ -31,6 +31,7 @@ struct config {
     bool speed_max;
     int64_t speed_micro;
     int64_t from_ms; // -1 = yesterday 23:00 UTC
+    int64_t now_ms;  // -1 = by the wall clock
 };
 
 extern const struct opt_table config_table;

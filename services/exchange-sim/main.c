@@ -99,8 +99,9 @@ static int make_market(struct sim *s, struct config *c, struct err *e)
         set_up_replay(s, c, wall_ms);
         return 0;
     }
+    s->clock_offset_ms = c->now_ms >= 0 ? c->now_ms - wall_ms : 0;
     if (c->from_ms < 0) {
-        c->from_ms = day_start_ms(wall_ms) - 3600000;
+        c->from_ms = day_start_ms(wall_ms + s->clock_offset_ms) - 3600000;
     }
     char symbols[sizeof c->symbols + sizeof c->bybit_symbols];
     all_symbols(c, symbols, sizeof symbols);

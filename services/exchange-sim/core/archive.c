@@ -1,252 +1,201 @@
 #include "services/exchange-sim/core/archive.h"
 
 #include <string.h>
-#include <zlib.h>
-
-// The library's type of that name would collide with our error code.
-#define ERR_STATE openssl_err_state
-#include <openssl/evp.h>
-#undef ERR_STATE
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/base/str.h"
 
-#define FOLDER "/data/futures/um/daily/aggTrades/"
-#define PIECE 65536
-#define LEVEL 1 // of deflate: a day is packed while the market waits
+#define BINANCE_FOLDER "/data/futures/um/daily/aggTrades/"
+#define BYBIT_FOLDER "/trading/"
 
 void archive_init(struct archive *a)
 {
-    a->path[0] = '\0';
-    buf_init(&a->zip, ARCHIVE_MAX);
+    memset(a, 0, sizeof *a);
+    for (size_t i = 0; i < ARCHIVE_KEPT; i++) {
+        buf_init(&a->kept[i].bytes, ARCHIVE_MAX);
+    }
 }
 
 void archive_release(struct archive *a)
 {
-    buf_release(&a->zip);
+    for (size_t i = 0; i < ARCHIVE_KEPT; i++) {
+        buf_release(&a->kept[i].bytes);
+    }
+    archive_make_free(a->make);
+    a->make = NULL;
 }
 
 bool archive_is_path(const char *path)
 {
-    return str_starts(path, "/data/") || str_starts(path, "/trading/");
+    return str_starts(path, "/data/") || str_starts(path, BYBIT_FOLDER);
 }
 
-// ---- one ZIP
-// -------------------------------------------------------------------------------------
+int archive_order(struct archive *a, const struct archive_rule *r)
+{
+    if (a->rules == ARCHIVE_RULES) {
+        return ERR_LIMIT;
+    }
+    a->rule[a->rules++] = *r;
+    return 0;
+}
 
-struct packer {
-    struct buf *zip;
-    z_stream z;
-    uint32_t crc, size;
-    struct buf text; // rows not yet packed
+// ---- which file
+// --------------------------------------------------------------------------------
+
+struct wanted {
+    enum sim_venue venue;
+    char path[200]; // without .CHECKSUM
+    char symbol[SIM_SYMBOL_TEXT], day[11];
+    char csv[120]; // the name inside a ZIP
+    const char *name;
+    int lane;
+    int64_t start_ms;
+    bool checksum;
 };
 
-static void put_le(struct buf *b, uint32_t v, int bytes)
+// "BTCUSDT" "/" "BTCUSDT" middle "2026-11-21" end
+static bool read_name(struct wanted *w, const char *p, const char *middle, const char *end)
 {
-    for (int i = 0; i < bytes; i++) {
-        buf_addc(b, (char)(v >> (8 * i)));
+    const char *slash = strchr(p, '/');
+    if (slash == NULL || !str_copyn(w->symbol, sizeof w->symbol, p, (size_t)(slash - p))) {
+        return false;
     }
-}
-
-// Signature, version, flags (lengths follow the data), deflate, a fixed time.
-static void put_head(struct buf *b, uint32_t signature, bool central)
-{
-    put_le(b, signature, 4);
-    if (central) {
-        put_le(b, 20, 2);
+    w->name = slash + 1;
+    const char *rest = w->name + strlen(w->symbol);
+    if (!str_starts(w->name, w->symbol) || !str_starts(rest, middle)) {
+        return false;
     }
-    put_le(b, 20, 2);
-    put_le(b, 8, 2);
-    put_le(b, 8, 2);
-    put_le(b, 0, 2);
-    put_le(b, 33, 2); // 1980-01-01
+    rest += strlen(middle);
+    return strlen(rest) == 10 + strlen(end) && str_ends(rest, end) &&
+           str_copyn(w->day, sizeof w->day, rest, 10) && parse_day(w->day, 10, &w->start_ms) == 0;
 }
 
-static void pack(struct packer *p, bool last)
+static bool read_path(const struct market *m, const char *path, struct wanted *w)
 {
-    unsigned char out[PIECE];
-    struct slice rows = {buf_ptr(&p->text), buf_len(&p->text)};
-    p->crc = (uint32_t)crc32(p->crc, (const unsigned char *)rows.p, (unsigned)rows.n);
-    p->size += (uint32_t)rows.n;
-    memcpy(&p->z.next_in, &rows.p, sizeof rows.p); // zlib's field is not const, it only reads
-    p->z.avail_in = (unsigned)rows.n;
-    do {
-        p->z.next_out = out;
-        p->z.avail_out = sizeof out;
-        (void)deflate(&p->z, last ? Z_FINISH : Z_NO_FLUSH);
-        buf_add(p->zip, out, sizeof out - p->z.avail_out);
-    } while (p->z.avail_out == 0);
-    buf_clear(&p->text);
+    memset(w, 0, sizeof *w);
+    w->checksum = str_ends(path, ".CHECKSUM");
+    if (!str_copyn(w->path, sizeof w->path, path, strlen(path) - (w->checksum ? 9 : 0))) {
+        return false;
+    }
+    bool ok;
+    if (str_starts(path, BINANCE_FOLDER)) {
+        w->venue = VENUE_BINANCE;
+        ok = read_name(w, w->path + strlen(BINANCE_FOLDER), "-aggTrades-", ".zip");
+        str_fmt(w->csv, sizeof w->csv, "%s-aggTrades-%s.csv", w->symbol, w->day);
+    } else {
+        w->venue = VENUE_BYBIT;
+        ok = !w->checksum && str_starts(path, BYBIT_FOLDER) &&
+             read_name(w, w->path + strlen(BYBIT_FOLDER), "", ".csv.gz");
+    }
+    w->lane = ok ? market_lane_at(m, w->symbol, strlen(w->symbol), w->venue) : -1;
+    return w->lane >= 0;
 }
 
-// As the venue's files have them: "77000.00" is 77000.0, "0.200" is 0.2.
-static void put_number(struct buf *b, const char *s)
+static struct archive_form form_of(const struct archive *a, const struct wanted *w)
 {
-    size_t n = strlen(s);
-    if (memchr(s, '.', n) != NULL) {
-        while (s[n - 1] == '0' && s[n - 2] != '.') {
-            n--;
+    for (size_t i = a->rules; i > 0; i--) {
+        const struct archive_rule *r = &a->rule[i - 1];
+        if ((r->venue == VENUE_ANY || r->venue == w->venue) &&
+            (r->symbol[0] == '\0' || strcmp(r->symbol, w->symbol) == 0) &&
+            (r->day[0] == '\0' || strcmp(r->day, w->day) == 0)) {
+            return r->form;
         }
     }
-    buf_add(b, s, n);
+    return (struct archive_form){.no_header = false};
 }
 
-static void put_row(struct buf *b, const struct sim_trade *t)
+static bool same_form(const struct archive_form *a, const struct archive_form *b)
 {
-    buf_add_i64(b, t->id);
-    buf_addc(b, ',');
-    put_number(b, t->price);
-    buf_addc(b, ',');
-    put_number(b, t->qty);
-    buf_addc(b, ',');
-    buf_add_i64(b, t->first);
-    buf_addc(b, ',');
-    buf_add_i64(b, t->last);
-    buf_addc(b, ',');
-    buf_add_i64(b, t->t_ms);
-    buf_adds(b, t->buyer_is_maker ? ",true\n" : ",false\n");
+    return a->no_header == b->no_header && a->us == b->us && a->words == b->words &&
+           a->no_rpi == b->no_rpi && a->order == b->order && a->missing == b->missing &&
+           a->bad_checksum == b->bad_checksum && a->drop == b->drop && a->version == b->version;
 }
 
-// True when the day had a trade.
-static bool make_zip(struct archive *a, struct market *m, int lane, int64_t start_ms,
-                     const char *name)
+static bool is_of(const struct archive_kept *k, const struct wanted *w,
+                  const struct archive_form *form)
 {
-    struct packer p = {.zip = &a->zip};
-    struct sim_trade t;
-    uint64_t rows = 0;
-    buf_clear(&a->zip);
-    buf_init(&p.text, (size_t)2 * PIECE);
-    if (deflateInit2(&p.z, LEVEL, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
-        FATAL("zlib: no memory");
+    return strcmp(k->path, w->path) == 0 && same_form(&k->form, form);
+}
+
+// ---- making
+// ------------------------------------------------------------------------------------
+
+static void keep(struct archive *a)
+{
+    struct archive_kept *k = &a->kept[0];
+    for (size_t i = 1; i < ARCHIVE_KEPT; i++) {
+        k = a->kept[i].used < k->used ? &a->kept[i] : k;
     }
-    put_head(&a->zip, 0x04034b50U, false);
-    put_le(&a->zip, 0, 4);
-    put_le(&a->zip, 0, 4);
-    put_le(&a->zip, 0, 4);
-    put_le(&a->zip, (uint32_t)strlen(name), 2);
-    put_le(&a->zip, 0, 2);
-    buf_adds(&a->zip, name);
-    const size_t data_at = buf_len(&a->zip);
-    buf_adds(&p.text, "agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,"
-                      "is_buyer_maker\n");
-    bool more = m->ops->seek_time(m, lane, start_ms);
-    while (more && m->ops->read(m, lane, &t) && t.t_ms < start_ms + MS_PER_DAY) {
-        put_row(&p.text, &t);
-        rows++;
-        if (buf_len(&p.text) >= PIECE) {
-            pack(&p, false);
+    buf_release(&k->bytes);
+    *k = a->make_of;
+    k->rows = archive_make_take(a->make, &k->bytes, k->sha256);
+    k->used = ++a->uses;
+    archive_make_free(a->make);
+    a->make = NULL;
+    a->made++;
+}
+
+// The file when it is complete. One is made at a time: whoever asks for another moves this one on.
+static struct archive_kept *file_of(struct archive *a, struct market *m, const struct wanted *w,
+                                    const struct archive_form *form, int64_t rows)
+{
+    for (size_t i = 0; i < ARCHIVE_KEPT; i++) {
+        if (is_of(&a->kept[i], w, form)) {
+            a->kept[i].used = ++a->uses;
+            return &a->kept[i];
         }
     }
-    pack(&p, true);
-    deflateEnd(&p.z);
-    buf_release(&p.text);
-    const uint32_t packed = (uint32_t)(buf_len(&a->zip) - data_at);
-    put_le(&a->zip, 0x08074b50U, 4);
-    put_le(&a->zip, p.crc, 4);
-    put_le(&a->zip, packed, 4);
-    put_le(&a->zip, p.size, 4);
-    const uint32_t directory = (uint32_t)buf_len(&a->zip);
-    put_head(&a->zip, 0x02014b50U, true);
-    put_le(&a->zip, p.crc, 4);
-    put_le(&a->zip, packed, 4);
-    put_le(&a->zip, p.size, 4);
-    put_le(&a->zip, (uint32_t)strlen(name), 2);
-    for (int i = 0; i < 4; i++) {
-        put_le(&a->zip, 0, 2); // extra, comment, disk, inner attributes
+    if (a->make == NULL) {
+        a->make_of = (struct archive_kept){.form = *form};
+        str_copy(a->make_of.path, sizeof a->make_of.path, w->path);
+        a->make = archive_make_new(w->venue, w->lane, w->start_ms, form, w->csv);
     }
-    put_le(&a->zip, 0, 4); // outer attributes
-    put_le(&a->zip, 0, 4); // the local header lies at 0
-    buf_adds(&a->zip, name);
-    const uint32_t end = (uint32_t)buf_len(&a->zip);
-    put_le(&a->zip, 0x06054b50U, 4);
-    put_le(&a->zip, 0, 4);
-    put_le(&a->zip, 1, 2);
-    put_le(&a->zip, 1, 2);
-    put_le(&a->zip, end - directory, 4);
-    put_le(&a->zip, directory, 4);
-    put_le(&a->zip, 0, 2);
-    return rows > 0 && !a->zip.failed;
+    if (archive_make_step(a->make, m, rows)) {
+        keep(a);
+    }
+    return NULL;
 }
 
 // ---- answers
-// -------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------
 
-static int absent(struct buf *out, const char **content_type)
+static int absent(struct buf *out, struct archive_answer *told)
 {
-    *content_type = "application/xml";
+    told->content_type = "application/xml";
     buf_adds(out, "<Error><Code>NoSuchKey</Code><Message>The specified key does not exist."
                   "</Message></Error>");
     return 404;
 }
 
-static void put_checksum(const struct archive *a, const char *name, struct buf *out)
-{
-    unsigned char raw[EVP_MAX_MD_SIZE];
-    unsigned n = 0;
-    EVP_MD_CTX *c = EVP_MD_CTX_new();
-    if (c == NULL || EVP_DigestInit_ex(c, EVP_sha256(), NULL) != 1 ||
-        EVP_DigestUpdate(c, buf_ptr(&a->zip), buf_len(&a->zip)) != 1 ||
-        EVP_DigestFinal_ex(c, raw, &n) != 1) {
-        FATAL("libcrypto: no SHA-256");
-    }
-    EVP_MD_CTX_free(c);
-    for (unsigned i = 0; i < n; i++) {
-        buf_addf(out, "%02x", (unsigned)raw[i]);
-    }
-    buf_addf(out, "  %s\n", name);
-}
-
-// Symbol and day of ".../BTCUSDT/BTCUSDT-aggTrades-2026-11-21.zip"; name = the last part.
-static bool read_path(const struct market *m, const char *path, int *lane, int64_t *start_ms,
-                      const char **name)
-{
-    char symbol[SIM_SYMBOL_TEXT];
-    if (!str_starts(path, FOLDER)) {
-        return false;
-    }
-    const char *p = path + strlen(FOLDER), *slash = strchr(p, '/');
-    if (slash == NULL || !str_copyn(symbol, sizeof symbol, p, (size_t)(slash - p))) {
-        return false;
-    }
-    *name = slash + 1;
-    const size_t n = strlen(symbol);
-    *lane = market_lane_of(m, symbol);
-    return *lane >= 0 && strncmp(*name, symbol, n) == 0 && str_starts(*name + n, "-aggTrades-") &&
-           strlen(*name) == n + 11 + 10 + 4 && parse_day(*name + n + 11, 10, start_ms) == 0 &&
-           str_ends(*name, ".zip");
-}
-
 int archive_answer(struct archive *a, struct market *m, int64_t clock_ms, const char *path,
-                   struct buf *out, const char **content_type)
+                   int64_t rows, struct buf *out, struct archive_answer *told)
 {
-    char zip_path[sizeof a->path], csv[120];
-    const char *name;
-    int lane;
-    int64_t start_ms;
-    const bool checksum = str_ends(path, ".CHECKSUM");
-    if (!str_copyn(zip_path, sizeof zip_path, path, strlen(path) - (checksum ? 9 : 0)) ||
-        !read_path(m, zip_path, &lane, &start_ms, &name)) {
-        return absent(out, content_type);
+    struct wanted w;
+    *told = (struct archive_answer){.sha256 = ""};
+    if (!read_path(m, path, &w)) {
+        return absent(out, told);
     }
+    const struct archive_form form = form_of(a, &w);
     // Over, and a trade behind it shows that all of it was released.
-    if (start_ms + MS_PER_DAY > clock_ms || !m->ops->seek_time(m, lane, start_ms + MS_PER_DAY)) {
-        return absent(out, content_type);
+    if (form.missing || w.start_ms + MS_PER_DAY > clock_ms ||
+        !m->ops->seek_time(m, w.lane, w.start_ms + MS_PER_DAY)) {
+        return absent(out, told);
     }
-    if (strcmp(a->path, zip_path) != 0) {
-        a->path[0] = '\0';
-        str_fmt(csv, sizeof csv, "%.*s.csv", (int)(strlen(name) - 4), name);
-        if (!make_zip(a, m, lane, start_ms, csv)) {
-            return absent(out, content_type);
-        }
-        str_copy(a->path, sizeof a->path, zip_path);
+    const struct archive_kept *k = file_of(a, m, &w, &form, rows);
+    if (k == NULL) {
+        return 0;
     }
-    if (checksum) {
-        *content_type = "text/plain";
-        put_checksum(a, name, out);
+    if (k->rows == 0) {
+        return absent(out, told);
+    }
+    if (w.checksum) {
+        told->content_type = "text/plain";
+        buf_addf(out, "%s  %s\n", k->sha256, w.name);
     } else {
-        *content_type = "application/zip";
-        buf_add(out, buf_ptr(&a->zip), buf_len(&a->zip));
+        told->content_type = w.venue == VENUE_BYBIT ? "application/gzip" : "application/zip";
+        told->sha256 = k->sha256;
+        buf_add(out, buf_ptr(&k->bytes), buf_len(&k->bytes));
     }
     return 200;
 }

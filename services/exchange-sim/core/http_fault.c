@@ -69,20 +69,42 @@ static bool banned(struct http_faults *f, enum sim_venue v, int64_t now_ms, stru
     return true;
 }
 
+// A prefix, or with a "$" at its end the whole path.
+static bool path_fits(const char *path, const char *order)
+{
+    const size_t n = strlen(order);
+    if (n > 0 && order[n - 1] == '$') {
+        return strlen(path) == n - 1 && memcmp(path, order, n - 1) == 0;
+    }
+    return str_starts(path, order);
+}
+
 static void remove_at(struct http_faults *f, size_t i)
 {
     memmove(&f->item[i], &f->item[i + 1], (f->n - i - 1) * sizeof f->item[0]);
     f->n--;
 }
 
-struct http_fault http_fault_take(struct http_faults *f, const char *path, int64_t now_ms)
+const char *http_fault_name(enum http_fault_kind kind)
+{
+    static const char *const names[] = {
+        [HTTP_FAULT_NONE] = "",         [HTTP_FAULT_STATUS] = "status",
+        [HTTP_FAULT_SLOW] = "slow",     [HTTP_FAULT_HANG] = "hang",
+        [HTTP_FAULT_TORN] = "torn",     [HTTP_FAULT_WRONG] = "wrong",
+        [HTTP_FAULT_NEWEST] = "newest", [HTTP_FAULT_SYMBOL] = "symbol",
+        [HTTP_FAULT_REPEAT] = "repeat", [HTTP_FAULT_EMPTY] = "empty",
+        [HTTP_FAULT_LIMIT] = "limit"};
+    return names[kind];
+}
+
+struct http_fault http_fault_take(struct http_faults *f, const char *path, bool api, int64_t now_ms)
 {
     enum sim_venue v = http_fault_venue(path);
     struct http_fault hit = {.kind = HTTP_FAULT_NONE};
-    if (banned(f, v, now_ms, &hit)) {
+    if (api && banned(f, v, now_ms, &hit)) {
         return hit;
     }
-    if (f->backoff_until_ms[v] > now_ms) {
+    if (api && f->backoff_until_ms[v] > now_ms) {
         f->requests_during_backoff++;
         if (now_ms - f->backoff_since_ms[v] > f->backoff_latest_ms) {
             f->backoff_latest_ms = now_ms - f->backoff_since_ms[v];
@@ -94,14 +116,16 @@ struct http_fault http_fault_take(struct http_faults *f, const char *path, int64
             remove_at(f, i);
             continue;
         }
-        if (!str_starts(path, o->path)) {
+        if (!path_fits(path, o->path)) {
             i++;
             continue;
         }
         o->left -= o->left > 0;
         f->hit++;
         hit = *o;
-        if (o->kind == HTTP_FAULT_STATUS && o->ban_ms > 0) {
+        if (!api) { // no ban on the archives' hosts
+            hit.ban_ms = 0;
+        } else if (o->kind == HTTP_FAULT_STATUS && o->ban_ms > 0) {
             http_fault_ban(f, v, o->status, now_ms, o->ban_ms, ON_THEIR_WAY_MS);
             hit.retry_after_s = whole_seconds(o->ban_ms);
         } else if (o->kind == HTTP_FAULT_STATUS && o->retry_after_s > 0) {

@@ -18,7 +18,12 @@ enum http_fault_kind {
     HTTP_FAULT_SLOW,   // the body comes at so many bytes a second
     HTTP_FAULT_HANG,   // no answer at all; the connection stays
     HTTP_FAULT_TORN,   // closed in the middle of the body
-    HTTP_FAULT_WRONG   // the answer to another request
+    HTTP_FAULT_WRONG,  // the answer to another request
+    HTTP_FAULT_NEWEST, // aggTrades: the newest rows, as a venue that no longer has so old ones
+    HTTP_FAULT_SYMBOL, // aggTrades: the newest rows of another symbol
+    HTTP_FAULT_REPEAT, // aggTrades: the page that was answered before this one
+    HTTP_FAULT_EMPTY,  // aggTrades: no row
+    HTTP_FAULT_LIMIT   // Bybit: HTTP 200 with retCode 10006 and its X-Bapi-Limit headers
 };
 
 struct http_fault {
@@ -27,12 +32,12 @@ struct http_fault {
     int64_t retry_after_s; // -1 = no such header
     int64_t ban_ms;        // STATUS: the first answer starts a ban this long; 0 = no ban
     int64_t bytes_per_s;
-    char path[64];    // prefix, "" = every path
+    char path[128];   // prefix, "" = every path; "$" at the end: all of it
     int64_t left;     // requests still to be hit; -1 = any number
     int64_t until_ms; // INT64_MAX = no end
 };
 
-#define HTTP_FAULT_MAX 16
+#define HTTP_FAULT_MAX 64
 
 struct http_ban {
     int64_t until_ms; // 0 = none
@@ -55,14 +60,18 @@ struct http_faults {
     int64_t requests_during_backoff; // before a Retry-After of a 429 or 5xx was over
 };
 
-// Which venue a path belongs to ("/v5/..." is Bybit).
+// Which venue a path belongs to ("/v5/..." is Bybit). Bans and backoffs are of its API: the
+// archives lie on other hosts (`api` false).
 enum sim_venue http_fault_venue(const char *path);
+// How an order is called; "" for none.
+const char *http_fault_name(enum http_fault_kind kind);
 // Adds an order; ERR_LIMIT when there are HTTP_FAULT_MAX.
 int http_fault_order(struct http_faults *f, const struct http_fault *order) MUST_CHECK;
 void http_fault_clear(struct http_faults *f); // orders, bans and backoffs; totals stay
 // What becomes of a request for `path` now: HTTP_FAULT_NONE, or a fault whose time_left (for a
 // ban) is in retry_after_s. Counts.
-struct http_fault http_fault_take(struct http_faults *f, const char *path, int64_t now_ms);
+struct http_fault http_fault_take(struct http_faults *f, const char *path, bool api,
+                                  int64_t now_ms);
 // Bans every request of a venue until now + ms. Requests in the first grace_ms count apart.
 void http_fault_ban(struct http_faults *f, enum sim_venue v, int status, int64_t now_ms, int64_t ms,
                     int64_t grace_ms);

@@ -234,6 +234,15 @@ int control_answer(struct sim *s, const char *path, rest_param_fn param, void *a
     if (strcmp(path, "/truth") == 0) {
         return truth(s, param, arg, body, content_type);
     }
+    if (strcmp(path, "/requests") == 0) {
+        *content_type = "text/csv";
+        buf_add(body, buf_ptr(&s->requests.text), buf_len(&s->requests.text));
+        buf_adds(body, s->requests.full ? "full\n" : "");
+        if (buf_len(body) == 0) {
+            buf_addc(body, '\n');
+        }
+        return 200;
+    }
     if (strcmp(path, "/drop") == 0) {
         return order_drop(s, param, arg, body);
     }
@@ -280,7 +289,9 @@ int control_answer(struct sim *s, const char *path, rest_param_fn param, void *a
         return control_reply(
             body, 404,
             "/status /truth /drop /stall /skip /duplicate /reorder /malformed /pause "
-            "/resume /start /stale /crossed /http /http/clear /ban /refuse /half_open /skew");
+            "/resume /start /stale /crossed /http /http/clear /archive /archive/clear /requests "
+            "/ban "
+            "/refuse /half_open /skew");
     }
     return control_reply(body, 200, "ordered");
 }

@@ -13,16 +13,9 @@
 
 static int kind_of(const char *s, enum http_fault_kind *kind, int64_t *status)
 {
-    static const struct {
-        const char *name;
-        enum http_fault_kind kind;
-    } names[] = {{"slow", HTTP_FAULT_SLOW},
-                 {"hang", HTTP_FAULT_HANG},
-                 {"torn", HTTP_FAULT_TORN},
-                 {"wrong", HTTP_FAULT_WRONG}};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (str_ieq(s, names[i].name)) {
-            *kind = names[i].kind;
+    for (int k = HTTP_FAULT_SLOW; k <= HTTP_FAULT_LIMIT; k++) {
+        if (str_ieq(s, http_fault_name((enum http_fault_kind)k))) {
+            *kind = (enum http_fault_kind)k;
             return 0;
         }
     }
@@ -30,7 +23,7 @@ static int kind_of(const char *s, enum http_fault_kind *kind, int64_t *status)
     return parse_i64(s, strlen(s), status) == 0 && *status >= 400 && *status <= 599 ? 0 : ERR_RANGE;
 }
 
-// /http?kind=429|..|slow|hang|torn|wrong[&path=P][&n=N][&ms=N][&retry_after=S][&ban_ms=N][&rate=N]
+// /http?kind=429|..|slow|hang|torn|wrong|newest|symbol|repeat|empty|limit[&path=P][&n=N][&ms=N][&retry_after=S][&ban_ms=N][&rate=N]
 static int order_http(struct sim *s, rest_param_fn param, void *arg, struct buf *body)
 {
     const char *kind = param(arg, "kind");
@@ -49,9 +42,10 @@ static int order_http(struct sim *s, rest_param_fn param, void *arg, struct buf 
                            .until_ms = ms > 0 ? sim_wall_ms(s) + ms : INT64_MAX};
     if (kind == NULL || kind_of(kind, &f.kind, &status) != 0 || ms < 0 || n < 0 || retry < 0 ||
         ban < 0 || rate < 1 || !str_copy(f.path, sizeof f.path, path != NULL ? path : "")) {
-        return control_reply(body, 400,
-                             "kind=400..599, slow, hang, torn or wrong; path=prefix, n=requests, "
-                             "ms=time, retry_after=s, ban_ms=, rate=bytes a second");
+        return control_reply(
+            body, 400,
+            "kind=400..599, slow, hang, torn, wrong, newest, symbol, repeat, empty or "
+            "limit; path=prefix, n=requests, ms=time, retry_after=s, ban_ms=, rate=bytes a second");
     }
     f.status = (int)status;
     if (retry == INT64_MAX) {
@@ -122,10 +116,73 @@ static int order_refuse(struct sim *s, rest_param_fn param, void *arg, struct bu
     return control_reply(body, 200, "connections are refused");
 }
 
+static bool is_on(rest_param_fn param, void *arg, const char *name, bool dflt)
+{
+    const char *v = param(arg, name);
+    return v == NULL ? dflt : strcmp(v, "1") == 0 || strcmp(v, "true") == 0;
+}
+
+// One of a list of words: its index, 0 when absent, -1 when it is none of them.
+static int word_of(rest_param_fn param, void *arg, const char *name, const char *const *words)
+{
+    const char *v = param(arg, name);
+    for (int i = 0; v != NULL && words[i] != NULL; i++) {
+        if (strcmp(v, words[i]) == 0) {
+            return i;
+        }
+    }
+    return v == NULL ? 0 : -1;
+}
+
+// /archive?[venue=V][&symbol=S][&day=D]... the form of the daily files that these name.
+static int order_archive(struct sim *s, rest_param_fn param, void *arg, struct buf *body)
+{
+    static const char *const venues[] = {"", "binance", "bybit", NULL};
+    static const char *const words[] = {"true", "True", "TRUE", NULL};
+    static const char *const sorts[] = {"asc", "desc", "mixed", NULL};
+    static const char *const times[] = {"ms", "us", NULL};
+    static const char *const sums[] = {"good", "bad", NULL};
+    const char *symbol = param(arg, "symbol"), *day = param(arg, "day");
+    const int venue = word_of(param, arg, "venue", venues);
+    const int word = word_of(param, arg, "bool", words);
+    const int order = word_of(param, arg, "sort", sorts);
+    const int time = word_of(param, arg, "time", times);
+    const int sum = word_of(param, arg, "checksum", sums);
+    struct archive_rule r = {.venue = (enum sim_venue)venue,
+                             .form = {.no_header = !is_on(param, arg, "header", true),
+                                      .us = time == 1,
+                                      .words = (enum archive_words)word,
+                                      .no_rpi = !is_on(param, arg, "rpi", true),
+                                      .order = (enum archive_order)order,
+                                      .missing = is_on(param, arg, "missing", false),
+                                      .bad_checksum = sum == 1,
+                                      .drop = control_number(param, arg, "drop", 0, INT64_MAX),
+                                      .version = control_number(param, arg, "version", 0, 31)}};
+    if (venue < 0 || word < 0 || order < 0 || time < 0 || sum < 0 || r.form.drop < 0 ||
+        r.form.version < 0 || !str_copy(r.symbol, sizeof r.symbol, symbol != NULL ? symbol : "") ||
+        !str_copy(r.day, sizeof r.day, day != NULL ? day : "")) {
+        return control_reply(body, 400,
+                             "venue=binance|bybit, symbol=, day=2026-11-21, header=0|1, "
+                             "bool=true|True|TRUE, time=ms|us, rpi=0|1, sort=asc|desc|mixed, "
+                             "missing=1, checksum=bad, drop=every nth row, version=0..31");
+    }
+    if (archive_order(&s->archive, &r) != 0) {
+        return control_reply(body, 400, "too many orders; /archive/clear forgets them");
+    }
+    return control_reply(body, 200, "ordered");
+}
+
 int control_fault(struct sim *s, const char *path, rest_param_fn param, void *arg, struct buf *body)
 {
     if (strcmp(path, "/http") == 0) {
         return order_http(s, param, arg, body);
+    }
+    if (strcmp(path, "/archive") == 0) {
+        return order_archive(s, param, arg, body);
+    }
+    if (strcmp(path, "/archive/clear") == 0) {
+        s->archive.rules = 0;
+        return control_reply(body, 200, "files as the venues write them now");
     }
     if (strcmp(path, "/http/clear") == 0) {
         http_fault_clear(&s->http_faults);
@@ -151,6 +208,8 @@ void control_fault_status(const struct sim *s, struct jw *w)
     const struct http_faults *f = &s->http_faults;
     jw_kint(w, "weight_used_max", s->weight_used_max);
     jw_kint(w, "weight_limit", s->cfg->weight_limit);
+    jw_kint(w, "requests_noted", s->requests.n);
+    jw_kint(w, "archives_made", s->archive.made);
     jw_kint(w, "bybit_requests_max", s->bybit.requests_max);
     jw_kint(w, "over_limit", s->over_limit);
     jw_kint(w, "http_faults_hit", f->hit);

@@ -13,6 +13,7 @@
 #define START_GRACE_US 1000000
 #define THIN_LAG_MS 120000
 #define SCRATCH_MAX ((size_t)8 << 20)
+#define PAGE_MAX ((size_t)1 << 20)
 // lws_container_of() by way of void *: its own cast warns of alignment under clang.
 #define SIM_OF(timer, member) ((struct sim *)(void *)((char *)(timer)-offsetof(struct sim, member)))
 
@@ -286,7 +287,7 @@ void sim_audience_changed(struct sim *s)
 
 static const struct lws_protocols protocols[] = {
     // per-session data: struct session of venue.c
-    {"venue", venue_callback, 256, 65536, 0, NULL, 0},
+    {"venue", venue_callback, 512, 65536, 0, NULL, 0},
     {NULL, NULL, 0, 0, 0, NULL, 0},
 };
 
@@ -341,6 +342,8 @@ int sim_open(struct sim *s, struct err *e)
 {
     buf_init(&s->scratch, SCRATCH_MAX);
     archive_init(&s->archive);
+    requests_init(&s->requests);
+    buf_init(&s->last_page, PAGE_MAX);
     buf_init(&s->skewed, SCRATCH_MAX);
     wires_open(s);
     lws_set_log_level(LLL_ERR | LLL_WARN, lws_log);
@@ -380,6 +383,8 @@ void sim_close(struct sim *s)
     buf_release(&s->skewed);
     wires_close(s);
     archive_release(&s->archive);
+    requests_release(&s->requests);
+    buf_release(&s->last_page);
     market_free(s->market);
     s->market = NULL;
 }

@@ -15,6 +15,7 @@
 #include "services/exchange-sim/core/http_fault.h"
 #include "services/exchange-sim/core/market.h"
 #include "services/exchange-sim/core/pace.h"
+#include "services/exchange-sim/core/requests.h"
 #include "services/exchange-sim/core/rest.h"
 #include "services/exchange-sim/core/route.h"
 #include "services/exchange-sim/core/tape.h"
@@ -44,7 +45,9 @@ struct sim {
     int64_t skew_ms, drift_ppm, skew_at_ms;
     bool finished;          // the recording has been served to its end
     bool held;              // paused because nobody is subscribed (--hold-when-idle)
-    struct archive archive; // the daily file that was asked for last
+    struct archive archive; // daily files
+    struct requests requests;
+    struct buf last_page; // of aggTrades, to answer it once more
     struct weight weight;
     int64_t weight_used_max;                     // most that any minute was asked for
     int64_t over_limit;                          // requests beyond it

@@ -23,11 +23,11 @@ Test(http_fault, counts_paths_and_times_choose)
     struct http_fault b = order("", 503, -1, 1000);
     cr_assert_eq(http_fault_order(&f, &a), 0);
     cr_assert_eq(http_fault_order(&f, &b), 0);
-    cr_assert_eq(http_fault_take(&f, "/fapi/v1/aggTrades", 1).status, 500);
-    cr_assert_eq(http_fault_take(&f, "/fapi/v1/time", 2).status, 503);
-    cr_assert_eq(http_fault_take(&f, "/fapi/v1/aggTrades", 3).status, 500);
-    cr_assert_eq(http_fault_take(&f, "/fapi/v1/aggTrades", 999).status, 503);
-    cr_assert_eq(http_fault_take(&f, "/fapi/v1/aggTrades", 1000).kind, HTTP_FAULT_NONE);
+    cr_assert_eq(http_fault_take(&f, "/fapi/v1/aggTrades", true, 1).status, 500);
+    cr_assert_eq(http_fault_take(&f, "/fapi/v1/time", true, 2).status, 503);
+    cr_assert_eq(http_fault_take(&f, "/fapi/v1/aggTrades", true, 3).status, 500);
+    cr_assert_eq(http_fault_take(&f, "/fapi/v1/aggTrades", true, 999).status, 503);
+    cr_assert_eq(http_fault_take(&f, "/fapi/v1/aggTrades", true, 1000).kind, HTTP_FAULT_NONE);
     cr_assert_eq(f.n, 0);
     cr_assert_eq(f.hit, 4);
 }
@@ -38,23 +38,23 @@ Test(http_fault, a_ban_stands_above_orders_and_ends_by_the_clock)
     struct http_fault o = order("", 418, 1, INT64_MAX);
     o.ban_ms = 2500;
     cr_assert_eq(http_fault_order(&f, &o), 0);
-    struct http_fault hit = http_fault_take(&f, "/fapi/v1/time", 100);
+    struct http_fault hit = http_fault_take(&f, "/fapi/v1/time", true, 100);
     cr_assert_eq(hit.status, 418);
     cr_assert_eq(hit.retry_after_s, 3);
     cr_assert_eq(f.requests_during_ban, 0);
-    cr_assert_eq(http_fault_take(&f, "/v5/market/time", 200).kind, HTTP_FAULT_NONE);
-    hit = http_fault_take(&f, "/fapi/v1/aggTrades", 1600);
+    cr_assert_eq(http_fault_take(&f, "/v5/market/time", true, 200).kind, HTTP_FAULT_NONE);
+    hit = http_fault_take(&f, "/fapi/v1/aggTrades", true, 1600);
     cr_assert_eq(hit.status, 418);
     cr_assert_eq(hit.retry_after_s, 1);
     cr_assert_eq(f.requests_during_ban, 1);
-    cr_assert_eq(http_fault_take(&f, "/fapi/v1/time", 2600).kind, HTTP_FAULT_NONE);
+    cr_assert_eq(http_fault_take(&f, "/fapi/v1/time", true, 2600).kind, HTTP_FAULT_NONE);
     http_fault_ban(&f, VENUE_BYBIT, 403, 3000, 600000, 50);
-    cr_assert_eq(http_fault_take(&f, "/v5/market/time", 3049).status, 403);
-    cr_assert_eq(http_fault_take(&f, "/v5/market/time", 3050).status, 403);
+    cr_assert_eq(http_fault_take(&f, "/v5/market/time", true, 3049).status, 403);
+    cr_assert_eq(http_fault_take(&f, "/v5/market/time", true, 3050).status, 403);
     cr_assert_eq(f.requests_at_ban, 1);
     cr_assert_eq(f.requests_during_ban, 2);
     http_fault_clear(&f);
-    cr_assert_eq(http_fault_take(&f, "/v5/market/time", 3060).kind, HTTP_FAULT_NONE);
+    cr_assert_eq(http_fault_take(&f, "/v5/market/time", true, 3060).kind, HTTP_FAULT_NONE);
     cr_assert_eq(f.bans, 2);
 }
 
@@ -64,9 +64,9 @@ Test(http_fault, requests_before_retry_after_is_over_are_counted)
     struct http_fault o = order("", 429, 1, INT64_MAX);
     o.retry_after_s = 2;
     cr_assert_eq(http_fault_order(&f, &o), 0);
-    cr_assert_eq(http_fault_take(&f, "/fapi/v1/time", 0).status, 429);
-    cr_assert_eq(http_fault_take(&f, "/fapi/v1/time", 1999).kind, HTTP_FAULT_NONE);
-    cr_assert_eq(http_fault_take(&f, "/fapi/v1/time", 2000).kind, HTTP_FAULT_NONE);
+    cr_assert_eq(http_fault_take(&f, "/fapi/v1/time", true, 0).status, 429);
+    cr_assert_eq(http_fault_take(&f, "/fapi/v1/time", true, 1999).kind, HTTP_FAULT_NONE);
+    cr_assert_eq(http_fault_take(&f, "/fapi/v1/time", true, 2000).kind, HTTP_FAULT_NONE);
     cr_assert_eq(f.requests_during_backoff, 1);
 }
 
