@@ -218,7 +218,7 @@ Test(requests, a_line_tells_what_was_asked_and_answered)
                          .body = slice_of("\"a\":7")};
     requests_add(&r, &q);
     cr_assert_str_eq(buf_cstr(&r.text),
-                     "1,1700000000123,GET,/fapi/v1/aggTrades?symbol=A B&fromId=5,200,,40,3,5,9,42\n"
+                     "1,1700000000123,GET,/fapi/v1/aggTrades?symbol=A B&fromId=5,200,,40,3,5,9,41\n"
                      "2,0,HEAD,/x,404,torn,-1,0,-1,-1,5\n");
     requests_release(&r);
 }
