@@ -51,7 +51,8 @@ LDLIBS := $(PKG_LIBS) -lpthread -lm
 # ---- what is built ----------------------------------------------------------------------------
 
 SERVICES := $(notdir $(patsubst %/main.c,%,$(wildcard services/*/main.c)))
-BINS := $(SERVICES:%=$(B)/bin/%)
+TOOLS := $(notdir $(patsubst %/main.c,%,$(wildcard tools/*/main.c)))
+BINS := $(SERVICES:%=$(B)/bin/%) $(TOOLS:%=$(B)/bin/%)
 
 COMMON_SRC := $(wildcard common/*/*.c)
 COMMON_OBJ := $(COMMON_SRC:%.c=$(B)/%.o)
@@ -109,6 +110,15 @@ $(B)/bin/$(1): $(call service_obj,$(1)) $(COMMON_LIB)
 	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $(call service_obj,$(1)) $(COMMON_LIB) $$(LDLIBS)
 endef
 $(foreach s,$(SERVICES),$(eval $(call service_rule,$(s))))
+
+# What an operator runs; no service, so no health port and no place in the tables of services.
+define tool_rule
+$(B)/bin/$(1): $(patsubst %.c,$(B)/%.o,$(wildcard tools/$(1)/*.c)) $(COMMON_LIB)
+	$$(call say,LD,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(LDFLAGS) -Wl,--as-needed -o $$@ $$^ $$(LDLIBS)
+endef
+$(foreach t,$(TOOLS),$(eval $(call tool_rule,$(t))))
 
 # Helpers of the tests: a private Redis, scripted servers.
 SUPPORT_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))

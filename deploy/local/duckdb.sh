@@ -32,4 +32,5 @@ if ! echo "$sum  $tmp/package/libduckdb.so" | sha256sum --check --status; then
     exit 0
 fi
 mkdir -p build/lib
+cp "$tmp/package/LICENSE" build/lib/LICENSE.duckdb
 mv "$tmp/package/libduckdb.so" $lib.new && mv $lib.new $lib && echo $version >$lib.version
