@@ -21,7 +21,8 @@ static const struct opt rows[] = {
     {"SIM_CONTROL_PORT", "--control-port", OPT_INT, FIELD(C, control_port), 0, 65535, "9002",
      .text = "Faults, status and truth; 0 takes a free port."},
     {"SIM_REPLAY", "--replay", OPT_LIST, FIELD(C, replay),
-     .text = "Recordings to serve, in this order (flag: --replay FILE...); empty: generate."},
+     .text =
+         "Recordings to serve, or folders of own ones (flag: --replay FILE...); empty: generate."},
     {"SIM_GENERATE", "--generate", OPT_BOOL, FIELD(C, generate), .def = "false",
      .text = "Serve a generated market; the default when there is nothing to replay."},
     {"SIM_SYMBOL", "--symbol", OPT_STR, FIELD(C, symbol),

@@ -40,13 +40,21 @@ static void on_event(void *arg, const struct line_event *e)
     read_all(s, e->asks);
 }
 
+static void on_units(void *arg, const struct line_units *u)
+{
+    read_all(arg, u->symbol);
+    read_all(arg, u->tick);
+    read_all(arg, u->step);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *s = fuzz_copy(data, size);
     char symbol[32];
     const char *why = NULL;
     struct seen seen = {0, 0};
-    const struct line_sink sink = {on_trade, on_event, &seen};
+    const struct line_sink sink = {
+        .on_trade = on_trade, .on_event = on_event, .on_units = on_units, .arg = &seen};
     const enum line_kind kind = line_read(s, size, &sink, &why);
     CHECK((kind != LINE_TRADES && kind != LINE_EVENT) || seen.n > 0);
     CHECK(kind != LINE_BAD || why != NULL);

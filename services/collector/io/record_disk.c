@@ -17,8 +17,10 @@
 #include "services/collector/core/record_rules.h"
 
 #define PACKED 65536
-#define LEVEL 4       // a third of the time of the usual 6, files a few per cent larger
-#define RETRY_MS 5000 // between two attempts after a failure
+#define LEVEL 4           // a third of the time of the usual 6, files a few per cent larger
+#define RETRY_MIN_MS 1000 // before the first attempt after a failure; doubles
+#define RETRY_MAX_MS 60000
+#define GOOD_MS 60000 // without a failure: the next one is a first again
 #define LINE_MAX_BYTES ((size_t)256 << 20)
 #define FILES_MAX 100000 // of a venue that are looked at
 #define GZIP 16          // of windowBits
@@ -48,7 +50,7 @@ struct record_disk {
     uint64_t conns;
     struct buf line;
     unsigned char packed[PACKED];
-    int64_t mono_ms, failed_ms;
+    int64_t mono_ms, failed_ms, retry_ms;
     bool measured; // stats.kept is known
     struct record_disk_stats stats;
 };
@@ -175,6 +177,9 @@ static void fail(struct record_disk *d, const char *what)
     }
     str_fmt(d->stats.why, sizeof d->stats.why, "%s", what);
     d->stats.paused = true;
+    const bool again = d->retry_ms > 0 && d->mono_ms - d->failed_ms < d->retry_ms + GOOD_MS;
+    const int64_t longer = d->retry_ms * 2 < RETRY_MAX_MS ? d->retry_ms * 2 : RETRY_MAX_MS;
+    d->retry_ms = again ? longer : RETRY_MIN_MS;
     d->failed_ms = d->mono_ms;
 }
 
@@ -326,7 +331,7 @@ static void rotate(struct record_disk *d, struct stream *s, int64_t now_us)
 static bool ready(struct record_disk *d, struct stream *s, int64_t rx_us)
 {
     rotate(d, s, rx_us);
-    const bool waits = d->stats.paused && d->mono_ms - d->failed_ms < RETRY_MS;
+    const bool waits = d->stats.paused && d->mono_ms - d->failed_ms < d->retry_ms;
     if (s->used && !s->packing && !waits) {
         begin_file(d, s, rx_us);
     }

@@ -4,7 +4,8 @@
 //
 // What was written up to a flush can be read whatever happens to the process afterwards. When the
 // disk takes no more (full, gone, not writable) every file ends where it last was whole, messages
-// are counted as dropped, and new files are tried every few seconds.
+// are counted as dropped, and new files are tried after a second, and
+// after pauses that double.
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "common/feed/record.h"
 #include "services/exchange-sim/core/line_frame.h"
 #include "services/exchange-sim/core/line_scan.h"
 
@@ -343,6 +344,17 @@ enum line_kind line_read(const char *p, size_t n, const struct line_sink *sink, 
         if (rest.n == 0 || rest.p[0] != '{') {
             *why = "no object behind the receive stamp";
             return LINE_BAD;
+        }
+        struct record_line own;
+        switch (record_line_parse(s.p, s.n, &own)) {
+        case RECORD_OPEN:
+        case RECORD_CLOSE:
+            return LINE_OTHER;
+        case RECORD_REST:
+            return line_frame_rest(own.url, own.body, sink);
+        case RECORD_FRAME:
+        case RECORD_BAD:
+            break;
         }
         return parse_frame(rest, sink, why);
     }

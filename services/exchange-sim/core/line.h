@@ -12,6 +12,8 @@
 //   0,1675329600138,1206419187,,buy,1666.8,26.062,43440.1416,2023-..          ccxt CSV
 //
 //   https://.../fapi/v1/depth?symbol=X&limit=1000 -> 1626992741.30: {"lastUpdateId":..} cryptofeed
+//   1795388380953450000 {"rec":"rest","url":"https://..","body":{..}}   own recordings; their marks
+//                                                                      (common/feed/record.h)
 // and frames of other kinds (depth, bookTicker, REST snapshots, Bybit topics, ...) in the first
 // three forms. Numbers stay text. Header lines, URLs and acknowledgements are told apart from bad
 // lines. Prices and quantities must be plain positive decimals.
@@ -58,9 +60,16 @@ struct line_event {
 // Calls on_trade for each trade of the line (a REST page has many); slices are borrowed from `p`.
 typedef void (*line_trade_fn)(void *arg, const struct line_trade *t);
 typedef void (*line_event_fn)(void *arg, const struct line_event *e);
+// What the venue said of a symbol's numbers.
+struct line_units {
+    enum sim_venue venue;
+    struct slice symbol, tick, step;
+};
+typedef void (*line_units_fn)(void *arg, const struct line_units *u);
 struct line_sink {
     line_trade_fn on_trade;
     line_event_fn on_event; // NULL: other kinds are passed over (LINE_OTHER)
+    line_units_fn on_units; // NULL: passed over
     void *arg;
 };
 // *why (static text) says what is wrong with a LINE_BAD.

@@ -1,5 +1,8 @@
 #include "services/exchange-sim/core/line_frame.h"
 
+#include <jansson.h>
+#include <string.h>
+
 #include "services/exchange-sim/core/line_scan.h"
 #include "services/exchange-sim/core/wire_binance.h"
 
@@ -184,15 +187,23 @@ enum line_kind line_frame_event(struct slice data, struct slice stream,
 enum line_kind line_frame_request(struct slice line, const struct line_sink *sink)
 {
     static const char arrow[] = " -> ";
-    static const char asked[] = "symbol=";
     const char *to = memmem(line.p, line.n, arrow, sizeof arrow - 1);
     if (to == NULL) {
         return LINE_OTHER;
     }
     struct slice url = {line.p, (size_t)(to - line.p)};
-    const char *symbol = memmem(url.p, url.n, asked, sizeof asked - 1);
     const char *body = memchr(to, '{', (size_t)(line.p + line.n - to));
-    if (symbol == NULL || body == NULL || !scan_contains(url, "/depth")) {
+    if (body == NULL) {
+        return LINE_OTHER;
+    }
+    return line_frame_rest(url, (struct slice){body, (size_t)(line.p + line.n - body)}, sink);
+}
+
+static enum line_kind book_of(struct slice url, struct slice body, const struct line_sink *sink)
+{
+    static const char asked[] = "symbol=";
+    const char *symbol = memmem(url.p, url.n, asked, sizeof asked - 1);
+    if (symbol == NULL || sink->on_event == NULL) {
         return LINE_OTHER;
     }
     symbol += sizeof asked - 1;
@@ -200,7 +211,7 @@ enum line_kind line_frame_request(struct slice line, const struct line_sink *sin
     while (symbol + n < url.p + url.n && symbol[n] != '&') {
         n++;
     }
-    struct slice data = scan_trim((struct slice){body, (size_t)(line.p + line.n - body)});
+    struct slice data = scan_trim(body);
     struct frame_fields f;
     struct line_event ev = {
         .format = EVENT_NO_FORMAT, .raw = data, .t_ms = -1, .symbol = {symbol, n}};
@@ -209,4 +220,60 @@ enum line_kind line_frame_request(struct slice line, const struct line_sink *sin
     }
     sink->on_event(sink->arg, &ev);
     return LINE_EVENT;
+}
+
+static const char *text_of(const json_t *o, const char *key)
+{
+    const char *s = json_string_value(json_object_get(o, key));
+    return s != NULL ? s : "";
+}
+
+// {"filterType":"PRICE_FILTER","tickSize":".."} among the filters of a symbol of Binance.
+static const char *filter_of(const json_t *symbol, const char *type, const char *key)
+{
+    const json_t *filters = json_object_get(symbol, "filters");
+    for (size_t i = 0; i < json_array_size(filters); i++) {
+        const json_t *one = json_array_get(filters, i);
+        if (strcmp(text_of(one, "filterType"), type) == 0) {
+            return text_of(one, key);
+        }
+    }
+    return "";
+}
+
+static enum line_kind units_of(struct slice body, enum sim_venue venue,
+                               const struct line_sink *sink)
+{
+    json_t *root = json_loadb(body.p, body.n, 0, NULL);
+    const bool bybit = venue == VENUE_BYBIT;
+    const json_t *list = bybit ? json_object_get(json_object_get(root, "result"), "list")
+                               : json_object_get(root, "symbols");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *one = json_array_get(list, i);
+        const struct line_units u = {
+            .venue = venue,
+            .symbol = slice_of(text_of(one, "symbol")),
+            .tick = slice_of(bybit ? text_of(json_object_get(one, "priceFilter"), "tickSize")
+                                   : filter_of(one, "PRICE_FILTER", "tickSize")),
+            .step = slice_of(bybit ? text_of(json_object_get(one, "lotSizeFilter"), "qtyStep")
+                                   : filter_of(one, "LOT_SIZE", "stepSize"))};
+        if (scan_is_symbol(u.symbol) && scan_is_positive_decimal(u.tick) &&
+            scan_is_positive_decimal(u.step)) {
+            sink->on_units(sink->arg, &u);
+        }
+    }
+    json_decref(root);
+    return LINE_OTHER;
+}
+
+enum line_kind line_frame_rest(struct slice url, struct slice body, const struct line_sink *sink)
+{
+    if (scan_contains(url, "/depth")) {
+        return book_of(url, body, sink);
+    }
+    const bool bybit = scan_contains(url, "/instruments-info");
+    if (sink->on_units == NULL || (!bybit && !scan_contains(url, "/exchangeInfo"))) {
+        return LINE_OTHER;
+    }
+    return units_of(body, bybit ? VENUE_BYBIT : VENUE_BINANCE, sink);
 }

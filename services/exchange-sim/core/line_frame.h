@@ -9,5 +9,7 @@ enum line_kind line_frame_event(struct slice data, struct slice stream,
                                 const struct line_sink *sink, const char **why);
 // "<url> -> <stamp>: <body>": a REST snapshot when the URL asks for one.
 enum line_kind line_frame_request(struct slice line, const struct line_sink *sink);
+// The answer of a URL: a book, or the units of symbols.
+enum line_kind line_frame_rest(struct slice url, struct slice body, const struct line_sink *sink);
 
 #endif

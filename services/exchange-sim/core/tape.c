@@ -85,7 +85,9 @@ static struct item *add_item(struct adding *a, struct slice symbol, enum sim_ven
     struct item *it = &t->items[t->n++];
     *it = (struct item){.t_ms = t_ms,
                         .e_ms = t_ms,
-                        .order = t->file_order,
+                        .order = t->own ? t->rx_us : t->file_order * 1000,
+                        .file = (uint32_t)t->files,
+                        .flags = t->own ? F_OWN : 0,
                         .format = EVENT_NO_FORMAT,
                         .venue = (uint8_t)venue,
                         .lane = (uint16_t)lane};
@@ -118,14 +120,15 @@ static void on_trade(void *arg, const struct line_trade *lt)
     bool excluded = lt->single && !lt->counted;
     t->stats.excluded += excluded;
     // Archives of any venue's trades have no frames: they suit every wire.
-    struct item *it = add_item(a, lt->symbol, lt->raw.n > 0 ? VENUE_BINANCE : VENUE_ANY, lt->t_ms);
+    const bool binance = lt->raw.n > 0 || t->own;
+    struct item *it = add_item(a, lt->symbol, binance ? VENUE_BINANCE : VENUE_ANY, lt->t_ms);
     if (it == NULL) {
         return;
     }
     it->e_ms = lt->e_ms >= 0 ? lt->e_ms : lt->t_ms;
     it->kind = SIM_TRADE;
-    it->flags = (uint8_t)((lt->buyer_is_maker ? F_MAKER : 0) | (lt->st ? F_ST : 0) |
-                          (lt->single ? F_SINGLE : 0) | (excluded ? F_NO_TRADE : 0));
+    it->flags |= (uint8_t)((lt->buyer_is_maker ? F_MAKER : 0) | (lt->st ? F_ST : 0) |
+                           (lt->single ? F_SINGLE : 0) | (excluded ? F_NO_TRADE : 0));
     if (lt->raw.n > 0) {
         it->format = BN_TRADE_SINGLE;
         add_raw(t, it, lt->raw);
@@ -172,7 +175,7 @@ static void on_event(void *arg, const struct line_event *ev)
     }
     it->kind = (uint8_t)ev->kind;
     it->format = ev->format;
-    it->flags = F_NO_TRADE;
+    it->flags |= F_NO_TRADE;
     it->id = ev->last_id;
     it->first = ev->first_id;
     it->last = ev->prev_id;
@@ -183,8 +186,14 @@ static void on_event(void *arg, const struct line_event *ev)
     a->t->stats.events++;
 }
 
+static void on_units(void *arg, const struct line_units *u)
+{
+    tape_own_units(((struct adding *)arg)->t, u);
+}
+
 void tape_next_file(struct tape *t)
 {
+    t->own = false;
     t->file_order = INT64_MIN;
     t->files++;
 }
@@ -193,8 +202,10 @@ enum line_kind tape_add_line(struct tape *t, const char *p, size_t n, const char
                              const char **why)
 {
     struct adding a = {.t = t, .dflt_symbol = dflt_symbol};
-    struct line_sink sink = {.on_trade = on_trade, .on_event = on_event, .arg = &a};
+    struct line_sink sink = {
+        .on_trade = on_trade, .on_event = on_event, .on_units = on_units, .arg = &a};
     t->stats.lines++;
+    tape_own_line(t, p, n);
     enum line_kind kind = line_read(p, n, &sink, why);
     if (a.no_symbol) {
         *why = "the row names no symbol and the file name has none";
@@ -370,6 +381,7 @@ int tape_finish(struct tape *t, struct err *e)
         return err_set(e, ERR_LIMIT, "more frames or symbols than a replay holds");
     }
     sort_items(t);
+    tape_own_drop_copies(t);
     settle(t);
     build_index(t);
     drop_repeated(t);
@@ -392,6 +404,11 @@ int tape_finish(struct tape *t, struct err *e)
         unit_text(lane->step, sizeof lane->step, t->index[l].qty);
         lane->price_decimals = t->index[l].price.written;
         lane->qty_decimals = t->index[l].qty.written;
+        const struct own_units *u = tape_own_units_of(t, lane);
+        if (u != NULL) {
+            str_copy(lane->tick, sizeof lane->tick, u->tick);
+            str_copy(lane->step, sizeof lane->step, u->step);
+        }
     }
     return 0;
 }

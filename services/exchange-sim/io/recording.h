@@ -12,8 +12,10 @@ struct recording_report {
     void *arg;
 };
 
-// Adds all lines of one file. dflt_symbol: for rows without a symbol when the file name has none
-// either ("" = none). ERR_IO when it cannot be read; a file that is cut short counts what is whole.
+// Adds all lines of one file; of a folder those of all own recordings in it
+// (common/feed/record.h), oldest first. dflt_symbol: for rows without a symbol when the file name
+// has none either ("" = none). ERR_IO when it cannot be read; a file that is cut short counts what
+// is whole.
 int recording_read(struct tape *t, const char *path, const char *dflt_symbol,
                    const struct recording_report *report, struct err *e) MUST_CHECK;
 

@@ -221,7 +221,7 @@ Test(line, a_liquidation_without_its_order_is_survived)
     static const char text[] = "{\"e\":\"forceOrder\",\"E\":1568014460893,\"T\":1}";
     const char *why = NULL;
     cr_expect_neq(line_parse(text, sizeof text - 1, NULL, NULL, &why), LINE_TRADES);
-    const struct line_sink sink = {NULL, ignore_event, NULL};
+    const struct line_sink sink = {.on_event = ignore_event};
     (void)line_read(text, sizeof text - 1, &sink, &why);
 }
 

@@ -1,0 +1,235 @@
+"""Own recordings: written by the collector whatever happens to it or to the disk, replayed by the
+simulated venue, and history that is restored from them alone."""
+
+import contextlib
+import json
+import os
+import pathlib
+import subprocess
+import time
+import zlib
+
+import state
+from scenario import Scenario
+from stack import Stack, wait_for
+
+BINANCE, BYBIT = "binance:BTCUSDT", "bybit:BTCUSDT"
+
+
+def iso(ms):
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(ms / 1000))
+
+
+def text(path):
+    """What a gzip file holds, up to where it ends; it may end anywhere."""
+    data, out = path.read_bytes(), b""
+    while data:
+        z = zlib.decompressobj(31)
+        out += z.decompress(data)
+        data = z.unused_data
+    return out.decode()
+
+
+def files(folder, venue="*"):
+    return sorted(pathlib.Path(folder).glob(f"venue={venue}/*/*.raw.gz"))
+
+
+def lines(path):
+    """[(ns, object)] of the whole lines."""
+    whole = text(path).split("\n")[:-1]
+    return [(int(s), json.loads(body)) for s, body in (x.split(" ", 1) for x in whole)]
+
+
+def names(folder, venue):
+    """Names of all trades in the recordings, copies included."""
+    out = []
+    for path in files(folder, venue):
+        for _, m in lines(path):
+            m = m.get("data", m) if "stream" in m else m
+            if isinstance(m, dict) and m.get("e") == "aggTrade":
+                out.append(m["a"])
+            elif str(m.get("topic", "")).startswith("publicTrade."):
+                out += [t["i"] for t in m["data"]]
+    return out
+
+
+class Recorded(Scenario):
+    def both(self, s, folder, speed="20", from_ms=None, **env):
+        """A generated market on both venues, recorded."""
+        s.symbols = [BINANCE, BYBIT]
+        s.redis()
+        from_ms = from_ms or int(time.time() * 1000) - 120_000
+        s.sim("--generate", "--from", iso(from_ms), "--speed", speed, "--rate", "3")
+        self.collect(s, folder, **env)
+
+    def collect(self, s, folder, **env):
+        base = f"127.0.0.1:{s.port}"
+        env = {"RECORD_DIR": folder, "WS_SLOW_MS": 0, **env}
+        return s.collector(BYBIT_WS_BASE_URL=f"ws://{base}", BYBIT_REST_BASE_URL=f"http://{base}",
+                           **env)
+
+    def units(self, db, s, symbol):
+        h = db.hash(s.key("instrument", symbol))
+        return h["tick"], h["step"]
+
+    def stored(self, db, s, symbol):
+        return {t.id: t for t in state.stored_trades(db, s, symbol)}
+
+    def live(self, db, s, symbol):
+        """Names of the trades that came by the socket (REST answers of trades are not recorded)."""
+        return {f["id"] if symbol == BYBIT else int(f["id"])
+                for _, f in db.stream(s.key("trades", symbol))}
+
+    def recorded_all(self, db, s, folder):
+        """Paused; returns when everything that is stored was written to the files too."""
+        s.fault("pause")
+        for symbol in (BINANCE, BYBIT):
+            venue = symbol.split(":")[0]
+            wait_for(lambda: self.settled(db, s, symbol), 20, "the feed to rest", every=0.3)
+            stored = set(self.live(db, s, symbol))
+            wait_for(lambda: stored <= set(names(folder, venue)), 20, f"{symbol} on disk", every=0.2)
+
+    def settled(self, db, s, symbol):
+        n = db("XLEN", s.key("trades", symbol))
+        if n == getattr(self, "last_n", {}).get(symbol):
+            return True
+        self.last_n = {**getattr(self, "last_n", {}), symbol: n}
+        return False
+
+    def test_a_replay_of_a_recording_is_the_same_market(self):
+        """Both venues, with hand-overs between sockets and a reconnect: a second stack that is fed
+        from the recording holds the same trades and units."""
+        with Stack(label="record") as s:
+            folder = s.dir / "recordings"
+            self.both(s, folder, WS_ROTATE_SEC=2, WS_CONNECT_INTERVAL_MS=10)
+            want, units = {}, {}
+            with s.db() as db:
+                wait_for(lambda: len([p for p in files(folder) if "-rest-" not in p.name]) >= 7, 30,
+                         "hand-overs")
+                for symbol in s.symbols:
+                    wait_for(lambda: db("XLEN", s.key("trades", symbol)) > 1500, 30, symbol)
+                self.recorded_all(db, s, folder)
+                for symbol in s.symbols:
+                    held = self.stored(db, s, symbol)
+                    want[symbol] = {i: held[i] for i in names(folder, symbol.split(":")[0])}
+                    units[symbol] = self.units(db, s, symbol)
+            s.stop_all()
+            for path in files(folder):
+                marks = [m["rec"] for _, m in lines(path) if m.get("rec") in ("open", "close")]
+                self.assertEqual((marks[0], marks[-1]), ("open", "close"), path.name)
+            copies = names(folder, "binance")
+            self.assertGreater(len(copies), len(set(copies)), "no hand-over was recorded")
+            for symbol in s.symbols:
+                self.replay(folder, symbol, want[symbol], units[symbol])
+
+    def replay(self, folder, symbol, want, units):
+        """The market starts with the first subscription to trades, so each venue has its own."""
+        with Stack(label="replay") as t:
+            t.symbols = [symbol]
+            t.redis()
+            t.sim("--replay", folder, "--speed", "max")
+            self.assertEqual(t.p_exchange_sim.events("bad_line"), [])
+            self.collect(t, "")
+            with t.db() as db:
+                held = lambda: self.stored(db, t, symbol)
+                wait_for(lambda: set(held()) >= set(want), 40, f"{symbol} replayed", every=0.3)
+                self.assertEqual(held(), want)
+                self.assertEqual(self.units(db, t, symbol), units)
+            t.stop_all()
+
+    def test_kill_9_leaves_what_was_flushed(self):
+        with Stack(label="rec-kill") as s:
+            folder = s.dir / "recordings"
+            self.both(s, folder)
+            with s.db() as db:
+                for symbol in s.symbols:
+                    wait_for(lambda: db("XLEN", s.key("trades", symbol)) > 300, 30, symbol)
+                self.recorded_all(db, s, folder)
+                for pid in self.children(s.p_collector.pid):
+                    os.kill(pid, 9)
+                s.p_collector.kill()
+                for symbol in s.symbols:
+                    venue = symbol.split(":")[0]
+                    self.assertLessEqual(self.live(db, s, symbol), set(names(folder, venue)))
+            for path in files(folder):
+                self.assertNotEqual(lines(path)[-1][1].get("rec"), "close", path.name)
+
+    def children(self, pid):
+        out = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True)
+        return [int(x) for x in out.stdout.split()]
+
+    def test_the_folder_is_bounded_and_nothing_else_is_touched(self):
+        bound = 1 << 20
+        with Stack(label="rec-bound") as s:
+            folder = s.dir / "recordings"
+            old = folder / "venue=binance" / "2020-01-01"
+            old.mkdir(parents=True)
+            ours = old / "00-market-1577836800000.raw.gz"
+            others = [old / "notes.raw.gz", folder / "venue=binance" / "README", folder / "x.raw.gz"]
+            for path in (ours, *others):
+                path.write_bytes(b"x" * 1000)
+            s.redis()
+            s.sim("--generate", "--from", iso(time.time() * 1000 - 600_000), "--speed", "20")
+            s.collector(RECORD_DIR=folder, RECORD_MAX_BYTES=bound, WS_SLOW_MS=0)
+
+            def deleted():
+                size = sum(p.stat().st_size for p in self.there(folder))
+                self.assertLessEqual(size, bound)
+                return s.service_metrics("collector")["bc4_collector_record_deleted_total"] >= 3
+
+            wait_for(deleted, 60, "files to be deleted", every=0.1)
+            self.assertFalse(ours.exists())
+            for path in others:
+                self.assertTrue(path.exists(), path)
+            with s.db() as db:
+                self.assertEqual(db.hash("bc4:health:collector:binance")["record"], "on")
+            s.stop_all()
+
+    def there(self, folder):
+        """Those of our files that are not deleted while one looks."""
+        for path in files(folder):
+            if "notes" not in path.name:
+                with contextlib.suppress(FileNotFoundError):
+                    path.stat()
+                    yield path
+
+    def test_a_disk_that_takes_nothing_does_not_stop_the_feed(self):
+        """First the folder can not be made, then the disk is full; each is logged once, the feed
+        goes on, and recording resumes."""
+        with Stack(label="rec-full") as s:
+            folder = s.dir / "recordings"
+            folder.write_text("in the way")
+            s.redis()
+            s.sim("--generate", "--from", iso(time.time() * 1000 - 60_000), "--speed", "10")
+            s.collector(RECORD_DIR=folder, WS_SLOW_MS=0)
+            with s.db() as db, contextlib.ExitStack() as after:
+                s.p_collector.wait_event("record_paused", 20)
+                n = db("XLEN", s.key("trades"))
+                wait_for(lambda: db("XLEN", s.key("trades")) > n + 50, 20, "the feed to go on")
+                folder.unlink()
+                full = self.small_disk(folder, after)
+                s.p_collector.wait_event("record_resumed", 20)
+                wait_for(lambda: files(folder), 20, "a file")
+                if full:
+                    pauses = lambda: len(s.p_collector.events("record_paused"))
+                    wait_for(lambda: pauses() >= 2, 60, "the disk to be full", every=0.1)
+                    n = db("XLEN", s.key("trades"))
+                    wait_for(lambda: db("XLEN", s.key("trades")) > n + 50, 20, "the feed to go on")
+                    h = db.hash("bc4:health:collector:binance")
+                    wait_for(lambda: h["record"] == "paused" or h.update(
+                        db.hash("bc4:health:collector:binance")), 10, "health says so")
+                    self.assertIn("No space", h["record_why"])
+                    for path in files(folder):
+                        self.assertGreater(len(lines(path)), 0)
+                    self.assertLess(pauses(), 6, "said all the time")
+                s.stop_all()
+
+    def small_disk(self, folder, after):
+        """A disk of 64 KB at the folder; False where this machine does not let us."""
+        folder.mkdir()
+        mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+        if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+            print("SKIPPED: a full disk: no tmpfs can be mounted here")
+            return False
+        after.callback(subprocess.run, ["umount", "-l", str(folder)], check=True)
+        return True
