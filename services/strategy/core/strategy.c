@@ -33,6 +33,8 @@ void strategy_init(struct strategy *s, const struct instrument *ins, int64_t win
     minutes_init(&s->minutes, ins->bin_ticks);
     s->foot = (struct footprint_params){.bin_ticks = 50, .ratio_milli = 3000, .keep = 30};
     regime_init(&s->regime, ins->bin_ticks);
+    seconds_init(&s->seconds);
+    cvd_init(&s->cvd);
 }
 
 void strategy_release(struct strategy *s)
@@ -47,6 +49,7 @@ void strategy_release(struct strategy *s)
     free(s->job.v);
     minutes_release(&s->minutes);
     regime_release(&s->regime);
+    seconds_release(&s->seconds);
     buf_release(&s->text);
 }
 
@@ -98,6 +101,10 @@ void strategy_on_trade(struct strategy *s, const struct trade *t, int64_t rx_us,
     }
     strategy_add_to_candles(s, t);
     strategy_add_to_minutes(s, t);
+    seconds_add(&s->seconds, t);
+    if (r == LEDGER_COUNTED) {
+        cvd_add(&s->cvd, t, s->ledger.cur.start_ms);
+    }
     window_add(&s->window, t->ts_ms);
     if (t->ts_ms >= s->seen_ms) {
         s->seen_ms = t->ts_ms;

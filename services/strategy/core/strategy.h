@@ -13,9 +13,11 @@
 #include "common/market/iclock.h"
 #include "common/market/ledger.h"
 #include "common/market/minutes.h"
+#include "services/strategy/core/cvd.h"
 #include "services/strategy/core/footprint.h"
 #include "services/strategy/core/phase.h"
 #include "services/strategy/core/regime.h"
+#include "services/strategy/core/seconds.h"
 #include "services/strategy/core/shown.h"
 #include "services/strategy/core/window.h"
 
@@ -68,6 +70,8 @@ struct strategy {
     int64_t foot_shown[N_TF][FOOTPRINT_KEEP_MAX]; // candles with a footprint in Redis, ascending
     size_t n_foot_shown[N_TF];
     struct regime regime;
+    struct seconds seconds;
+    struct cvd cvd;
     uint64_t kept_stale; // buckets given up: the streams no longer hold all their trades
     uint64_t bad, reloads, ver, completed, revised;
     struct err refused; // why the last summary was refused

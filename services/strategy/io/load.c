@@ -5,6 +5,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/str.h"
+#include "common/market/liquidation.h"
 
 #define TEXT_MAX ((size_t)16 << 20)
 
@@ -85,6 +86,29 @@ int strategy_stored_take(struct strategy_stored *s, const struct instrument *ins
     s->reloads = counter(reply, "_reloads");
     s->newest_rx_us = (int64_t)(counter(reply, "_newest_rx_us") & INT64_MAX);
     return s->ids.failed || s->stale.failed ? err_set(e, ERR_LIMIT, "_ids is too long") : 0;
+}
+
+// A quantity of the configuration in lots, cut off below a lot.
+static int64_t lots_of(const char *text, const struct instrument *ins)
+{
+    int64_t v = 0;
+    if (text == NULL || number_floor(text, ins->qty_scale, &v) != 0) {
+        return 0;
+    }
+    return v;
+}
+
+void strategy_params(struct strategy *s, const struct footprint_params *foot,
+                     const struct regime_params *regime, const char *imbalance_min,
+                     const char *regime_min_volume)
+{
+    const struct instrument *ins = &s->ledger.ins;
+    if (foot->keep > 0) {
+        s->foot = *foot;
+        s->regime.p = *regime;
+    }
+    s->foot.min_qty = lots_of(imbalance_min, ins);
+    s->regime.p.min_volume = lots_of(regime_min_volume, ins);
 }
 
 int strategy_take_candles(struct strategy *s, size_t tf, const redisReply *reply, struct err *e)

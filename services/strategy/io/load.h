@@ -25,6 +25,11 @@ void strategy_stored_release(struct strategy_stored *s);
 // From HGETALL of :strategy; an empty hash gives an empty state. ERR_* with the field named.
 int strategy_stored_take(struct strategy_stored *s, const struct instrument *ins,
                          const struct redisReply *reply, struct err *e) MUST_CHECK;
+// The configured parameters of footprints and regime, in the units of the instrument; foot->keep 0:
+// the defaults of both. The two decimals may be NULL (0).
+void strategy_params(struct strategy *s, const struct footprint_params *foot,
+                     const struct regime_params *regime, const char *imbalance_min,
+                     const char *regime_min_volume);
 // From HGETALL of :candles:<tf>.
 int strategy_take_candles(struct strategy *s, size_t tf, const struct redisReply *reply,
                           struct err *e) MUST_CHECK;

@@ -17,12 +17,13 @@
 #include "common/base/mem.h"
 #include "common/io/daystore.h"
 #include "common/io/recall.h"
-#include "common/market/liquidation.h"
 #include "services/strategy/core/latency.h"
+#include "services/strategy/io/flow.h"
 #include "services/strategy/io/indicators.h"
 #include "services/strategy/io/load.h"
 
 #define REFRESH_MS 1000
+#define COMMANDS_POLL_MS 100
 #define EVENTS_KEEP "10000"
 // A notice names at most this many changed candles; an empty list means "any".
 #define NOTICE_CANDLES 100
@@ -31,7 +32,7 @@
 struct worker {
     struct worker_opts o;
     struct follow *follow;
-    struct timer *refresh;
+    struct timer *refresh, *commands;
     bool has_state;
     struct strategy core;
     struct daystore days;
@@ -40,6 +41,8 @@ struct worker {
         candles_key[N_TF][KEY_MAX];
     struct recall recall;
     struct indicators indicators;
+    struct flows flows;
+    bool scratch;             // of the load under way
     uint64_t written_changes; // ledger_changes() at the last flush
     bool loading;             // replies of a load are awaited
     bool write_all;           // the first flush after a load
@@ -63,39 +66,18 @@ static void drop_state(struct worker *w)
     }
 }
 
-// A quantity of the configuration in lots, cut off below a lot.
-static int64_t lots_of(const char *text, const struct instrument *ins)
-{
-    int64_t v = 0;
-    if (text == NULL || number_floor(text, ins->qty_scale, &v) != 0) {
-        return 0;
-    }
-    return v;
-}
-
-static void worker_set_params(struct worker *w)
-{
-    struct strategy *c = &w->core;
-    const struct instrument *ins = &c->ledger.ins;
-    if (w->o.foot.keep > 0) {
-        c->foot = w->o.foot;
-        c->regime.p = w->o.regime;
-    }
-    c->foot.min_qty = lots_of(w->o.imbalance_min, ins);
-    c->regime.p.min_volume = lots_of(w->o.regime_min_volume, ins);
-}
-
 static void fresh_state(struct worker *w, const struct instrument *ins)
 {
     drop_state(w);
     strategy_init(&w->core, ins, w->o.window_sec * 1000);
     ledger_limit_names(&w->core.ledger, w->o.max_names);
-    worker_set_params(w);
+    strategy_params(&w->core, &w->o.foot, &w->o.regime, w->o.imbalance_min, w->o.regime_min_volume);
     w->has_state = true;
     daystore_init(&w->days, &w->core.ledger, "strategy:", "strategy:profile:");
     w->write_all = true;
     w->replace_all = false;
     indicators_fresh(&w->indicators, false);
+    flows_fresh(&w->flows);
     w->written_changes = 0;
     w->oldest_rx_us = w->sent_rx_us = 0;
     w->caught_up = false;
@@ -105,8 +87,10 @@ static void reject(struct worker *w, const char *why)
 {
     struct instrument ins = w->core.ledger.ins;
     fresh_state(w, &ins);
+    flows_rebuild(&w->flows);
     w->loading = false;
     w->replace_all = true;
+    flows_start(&w->flows);
     follow_load_failed(w->follow, why);
 }
 
@@ -122,8 +106,14 @@ static void on_replay_done(void *arg, bool ok)
     if (!ok) {
         return;
     }
+    struct err e = {0};
+    if (flows_loaded(&w->flows, &e)) {
+        reject(w, e.text);
+        return;
+    }
     strategy_end_replay(&w->core);
     w->loading = false;
+    flows_start(&w->flows);
     follow_loaded(w->follow, w->stored.pos_trades, w->stored.pos_history);
     follow_touch(w->follow);
 }
@@ -207,6 +197,7 @@ static void on_days(void *arg, const struct err *why)
     w->written_changes = ledger_changes(&c->ledger);
     struct redis *r = follow_redis(w->follow);
     int rc = indicators_load(&w->indicators, r);
+    rc = rc ? rc : flows_load(&w->flows, r);
     rc = rc ? rc : redis_cmd(r, on_candles_1m, w, "HGETALL %s", w->candles_key[0]);
     rc = rc ? rc : redis_cmd(r, on_candles_5m, w, "HGETALL %s", w->candles_key[1]);
     if (rc) {
@@ -228,13 +219,15 @@ static void on_strategy(struct redis *r, const redisReply *reply, void *arg)
     daystore_load(&w->days, r, w->stored.day_ms, slice_of(buf_cstr(&w->stored.ids)), on_days, w);
 }
 
-static void on_load(void *arg, const struct instrument *ins, bool scratch)
+// The commands are known: now what they apply to.
+static void on_begun(void *arg)
 {
     struct worker *w = arg;
-    fresh_state(w, ins);
-    w->loading = !scratch;
-    if (scratch) {
+    if (w->scratch) {
         w->replace_all = true;
+        w->loading = false;
+        flows_rebuild(&w->flows);
+        flows_start(&w->flows);
         follow_loaded(w->follow, NULL, NULL);
         return;
     }
@@ -242,6 +235,30 @@ static void on_load(void *arg, const struct instrument *ins, bool scratch)
     if (redis_cmd(r, on_strategy, w, "HGETALL %s", w->strategy_key)) {
         redis_kick(r, "the write link takes no command");
     }
+}
+
+static void on_load(void *arg, const struct instrument *ins, bool scratch)
+{
+    struct worker *w = arg;
+    struct redis *r = follow_redis(w->follow);
+    fresh_state(w, ins);
+    w->loading = true;
+    w->scratch = scratch;
+    if (flows_begin(&w->flows, r)) {
+        redis_kick(r, "the write link takes no command");
+    }
+}
+
+static void on_command(void *arg)
+{
+    struct worker *w = arg;
+    follow_touch(w->follow);
+}
+
+static void commands_cb(void *arg)
+{
+    struct worker *w = arg;
+    flows_poll(&w->flows, follow_redis(w->follow));
 }
 
 // ---- entries -----------------------------------------------------------------------------------
@@ -424,6 +441,11 @@ static void write_metrics_run_fields(struct worker *w)
     put_i64(w->tx, "_ver", (int64_t)c->ver);
 }
 
+static void publish_flow(void *arg, const char *topic, const char *what)
+{
+    publish(arg, topic, what);
+}
+
 static void write_notices(struct worker *w, bool changed, bool regime)
 {
     for (size_t i = 0; i < N_TF; i++) {
@@ -490,7 +512,8 @@ static bool on_flush(void *arg, struct redis_tx *tx, bool caught_up)
     bool changed = strategy_settle(c, watermark, &sink) || counted;
     bool regime =
         indicators_flush(&w->indicators, tx, &sink, caught_up, counted, loop_mono_ms(w->o.loop));
-    changed |= regime || w->indicators.n_changed[0] > 0 || w->indicators.n_changed[1] > 0;
+    bool flow = flows_flush(&w->flows, tx, clock, counted);
+    changed |= flow || regime || w->indicators.n_changed[0] > 0 || w->indicators.n_changed[1] > 0;
     if (!changed) {
         c->ver--;
     }
@@ -505,6 +528,9 @@ static bool on_flush(void *arg, struct redis_tx *tx, bool caught_up)
     write_metrics_run_fields(w);
     redis_tx_hset_end(tx);
     write_notices(w, changed, regime);
+    if (flow) {
+        flows_notices(&w->flows, publish_flow, w);
+    }
     w->sent_rx_us = w->oldest_rx_us;
     w->oldest_rx_us = 0;
     return true;
@@ -544,6 +570,10 @@ struct worker *worker_new(const struct worker_opts *o)
     }
     strategy_stored_init(&w->stored);
     indicators_init(&w->indicators, &o->ins, &w->core);
+    flows_init(&w->flows, &o->ins, &w->core, o->loop);
+    w->flows.on_begun = on_begun;
+    w->flows.on_command = on_command;
+    w->flows.arg = w;
     w->follow = follow_new(&(struct follow_opts){.loop = o->loop,
                                                  .url = o->url,
                                                  .service = "strategy",
@@ -559,6 +589,8 @@ struct worker *worker_new(const struct worker_opts *o)
                                                  .arg = w});
     w->refresh = timer_new(o->loop, refresh_cb, w);
     timer_every(w->refresh, REFRESH_MS);
+    w->commands = timer_new(o->loop, commands_cb, w);
+    timer_every(w->commands, COMMANDS_POLL_MS);
     return w;
 }
 
@@ -568,10 +600,12 @@ void worker_free(struct worker *w)
         return;
     }
     timer_free(w->refresh);
+    timer_free(w->commands);
     follow_free(w->follow);
     drop_state(w);
     strategy_stored_release(&w->stored);
     indicators_release(&w->indicators);
+    flows_release(&w->flows);
     buf_release(&w->text);
     for (size_t i = 0; i < N_TF; i++) {
         buf_release(&w->changed[i]);
@@ -582,6 +616,7 @@ void worker_free(struct worker *w)
 void worker_drain(struct worker *w, void (*done)(void *arg), void *arg)
 {
     timer_stop(w->refresh);
+    timer_stop(w->commands);
     follow_drain(w->follow, done, arg);
 }
 

@@ -19,8 +19,9 @@ static const int64_t from_ms[2] = {INT64_C(1723156865000), INT64_C(1723117265000
 #define SPAN_MS INT64_C(7200000)
 
 static const char *const aof[] = {"--appendonly", "yes", "--appendfsync", "always", NULL};
-static const char *const patterns[] = {"strategy", "strategy:*",  "metrics", "candles:*",
-                                       "minutes",  "footprint:*", "regime",  NULL};
+static const char *const patterns[] = {"strategy",    "strategy:*",  "metrics",      "candles:*",
+                                       "minutes",     "footprint:*", "regime",       "cvd",
+                                       "cvd:minutes", "indicators",  "indicators:*", NULL};
 
 static void run(void *arg)
 {
@@ -86,6 +87,18 @@ static void check_events(struct with_redis *w, uint64_t seed)
     cr_assert_eq(sessions, seed % 2 == 1 ? 2 : 0);
 }
 
+// Resets of the CVD, asked for when so much of the fill is written, for other moments than that.
+static void reset_some(struct with_redis *w, const struct fill *f, size_t *done)
+{
+    static const int tenths[][2] = {{3, 2}, {5, 6}, {6, 4}, {9, 8}}; // asked at, for
+    while (*done < 4 && f->next * 10 >= f->n * (size_t)tenths[*done][0]) {
+        const int64_t at_ms = f->from_ms + f->span_ms / 10 * tenths[*done][1] + 123;
+        with_redis_cmd(w, "XADD " FILL_KEY "commands * type cvd_reset at_ms %lld",
+                       (long long)at_ms);
+        ++*done;
+    }
+}
+
 static char *undisturbed(uint64_t seed)
 {
     struct with_redis *w = with_redis_new(aof);
@@ -93,8 +106,11 @@ static char *undisturbed(uint64_t seed)
     fill_init(&f, seed, TRADES, from_ms[seed % 2], SPAN_MS);
     fill_instrument(w);
     pid_t pid = child_start(run, w);
+    size_t resets = 0;
     while (fill_some(&f, w, 500)) {
+        reset_some(w, &f, &resets);
     }
+    cr_assert_eq(resets, 4);
     fill_finish(&f, w);
     char *text = final_state(w);
     check_events(w, seed);
@@ -123,7 +139,9 @@ static void disturbed(uint64_t seed, const char *want)
     fill_init(&chance, seed + 77, 1, 0, 1);
     fill_instrument(w);
     pid_t pid = child_start(run, w);
+    size_t resets = 0;
     while (fill_some(&f, w, 50 + fill_random(&chance, 400))) {
+        reset_some(w, &f, &resets);
         usleep((useconds_t)fill_random(&chance, 30000));
         if (fill_random(&chance, 3) == 0) {
             child_kill(pid);
@@ -135,6 +153,8 @@ static void disturbed(uint64_t seed, const char *want)
         }
     }
     fill_finish(&f, w);
+    reset_some(w, &f, &resets);
+    cr_assert_eq(resets, 4);
     child_kill(pid);
     pid = child_start(run, w);
     char *got = final_state(w);
