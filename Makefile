@@ -291,3 +291,23 @@ bench: ## Figures against their limits, in build/bench.json
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -j$$(nproc) build bench-bins
 	@BC4_BIN=$(abspath $(B))/bin $(PYTHON3) tests/bench/run.py $(abspath $(B))/tests/bench $(ONLY)
+
+# ---- containers -------------------------------------------------------------------------------
+
+PROFILES ?= live
+.PHONY: up down logs up-demo test-compose
+up: ## The services in containers on the live venue (PROFILES="live bybit observability")
+	@deploy/docker/compose.sh "$(PROFILES)" up -d --build
+
+up-demo: ## The same around a simulated exchange
+	@deploy/docker/compose.sh demo up -d --build
+
+logs: ## What the containers say
+	@deploy/docker/compose.sh "live bybit observability demo" logs -f --tail=100
+
+down: ## End the containers; data stays in its volumes
+	@deploy/docker/compose.sh "live bybit observability demo" down --remove-orphans
+
+# Not part of `make test`: it needs a Docker engine (DOCKER_HOST) and takes minutes.
+test-compose: ## Build the images and prove the demo profile in containers, kills included
+	@$(PYTHON3) tests/compose/run.py
