@@ -278,6 +278,7 @@ struct follow *follow_new(const struct follow_opts *o)
     f->w = redis_new(&(struct redis_opts){.loop = o->loop,
                                           .url = o->url,
                                           .name = name,
+                                          .slot_key = f->trades_key,
                                           .max_inflight = 1u << 20,
                                           .on_up = on_up,
                                           .on_down = on_down,

@@ -18,6 +18,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/io/redis_attach.h"
+#include "common/io/redis_cluster.h"
 #include "common/io/reply_pool.h"
 
 #define SCRATCH_MAX ((size_t)256 << 20)
@@ -42,6 +43,7 @@ static void leave(struct redis *r)
         return;
     }
     reply_pool_free(r->pool);
+    redis_cluster_free(r->cluster);
     redis_lookup_free(r->lookup);
     timer_free(r->retry);
     timer_free(r->deadline);
@@ -51,13 +53,25 @@ static void leave(struct redis *r)
     free(r);
 }
 
+// Whoever asked a cluster is answered by the cluster, not by one of its nodes.
+static void answer(struct redis *r, const struct pending *p, const redisReply *reply)
+{
+    struct redis *asked = r->whole != NULL ? r->whole : r;
+    if (p->cb == NULL) {
+        return;
+    }
+    asked->answering = r;
+    p->cb(asked, reply, p->arg);
+}
+
 static void drop_pending(struct redis *r)
 {
+    if (r->cluster != NULL) {
+        redis_cluster_drop(r->cluster);
+    }
     while (r->count > 0) {
-        struct pending p = redis_pop(r);
-        if (p.cb) {
-            p.cb(r, NULL, p.arg);
-        }
+        const struct pending p = redis_pop(r);
+        answer(r, &p, NULL);
     }
 }
 
@@ -108,6 +122,9 @@ static void link_down(struct redis *r, const char *why, bool free_ac)
     drop_pending(r);
     if (was_up && !r->dead && r->o.on_down) {
         r->o.on_down(r->o.arg, r->why);
+    } else if (!was_up && !r->dead && r->whole != NULL) {
+        r->whole->login_failed = r->login_failed;
+        link_down(r->whole, r->why, true); // without this master there is no whole
     }
     leave(r);
 }
@@ -158,6 +175,19 @@ static void log_up(struct redis *r)
     log_ev(LOG_INFO, "redis_up", F_STR("link", r->name), F_STR("url", url));
 }
 
+void redis_became_up(struct redis *r)
+{
+    r->state = LINK_UP;
+    r->login_failed = false;
+    r->up_since_ms = loop_mono_ms(r->o.loop);
+    r->told[0] = '\0';
+    timer_stop(r->deadline);
+    log_up(r);
+    if (r->o.on_up) {
+        r->o.on_up(r->o.arg);
+    }
+}
+
 // A user who may not ask is told nothing: then Sentinel's word has to do.
 static bool is_master(const redisReply *reply)
 {
@@ -166,22 +196,24 @@ static bool is_master(const redisReply *reply)
            strcmp(reply->element[0]->str, "master") == 0;
 }
 
-// The slot of this link is elsewhere, or on its way: the link ends, and begins anew where it is. A
-// command that one key of a moving slot would need ASKING for waits for the end of the move.
+// The slot of this link is elsewhere, or on its way, or its master is one no more: the link ends,
+// and begins anew where it is. A command that one key of a moving slot would need ASKING for waits
+// for the end of the move.
 static bool is_elsewhere(struct redis *r, const redisReply *reply)
 {
     struct redis_node at;
-    if (r->o.url.kind != REDIS_CLUSTER || reply->type != REDIS_REPLY_ERROR) {
+    struct redis_lookup *lookup = r->whole != NULL ? r->whole->lookup : r->lookup;
+    if (reply->type != REDIS_REPLY_ERROR || lookup == NULL) {
         return false;
     }
     if (str_starts(reply->str, "MOVED ")) {
         if (redis_moved(reply->str, reply->len, &at)) {
-            redis_lookup_hint(r->lookup, &at);
+            redis_lookup_hint(lookup, &at);
         }
         return true;
     }
-    return str_starts(reply->str, "ASK ") || str_starts(reply->str, "CLUSTERDOWN") ||
-           str_starts(reply->str, "TRYAGAIN");
+    return str_starts(reply->str, "ASK ") || str_starts(reply->str, "READONLY") ||
+           str_starts(reply->str, "CLUSTERDOWN") || str_starts(reply->str, "TRYAGAIN");
 }
 
 static void on_login(struct redis *r, const struct pending *p, const redisReply *reply)
@@ -211,15 +243,7 @@ static void on_login(struct redis *r, const struct pending *p, const redisReply 
     if (p->kind != K_LOGIN_PROOF) {
         return;
     }
-    r->state = LINK_UP;
-    r->login_failed = false;
-    r->up_since_ms = loop_mono_ms(r->o.loop);
-    r->told[0] = '\0';
-    timer_stop(r->deadline);
-    log_up(r);
-    if (r->o.on_up) {
-        r->o.on_up(r->o.arg);
-    }
+    redis_became_up(r);
 }
 
 void redis_on_reply(redisAsyncContext *ac, void *vreply, void *unused)
@@ -241,9 +265,7 @@ void redis_on_reply(redisAsyncContext *ac, void *vreply, void *unused)
     if (is_elsewhere(r, reply)) {
         char why[180];
         str_copyn(why, sizeof why, reply->str, reply->len);
-        if (p.cb != NULL) {
-            p.cb(r, NULL, p.arg);
-        }
+        answer(r, &p, NULL);
         link_down(r, why, true);
         leave(r);
         return;
@@ -262,9 +284,7 @@ void redis_on_reply(redisAsyncContext *ac, void *vreply, void *unused)
         break;
     case K_COMMAND:
     case K_TX_EXEC:
-        if (p.cb) {
-            p.cb(r, reply, p.arg);
-        }
+        answer(r, &p, reply);
         if (p.kind == K_TX_EXEC) {
             r->queue_error[0] = '\0';
         }
@@ -392,6 +412,10 @@ static void on_place(void *arg, const struct redis_node *at, const char *why)
         link_down(r, why, false);
         return;
     }
+    if (r->cluster != NULL) {
+        redis_cluster_connect(r->cluster, redis_lookup_map(r->lookup));
+        return;
+    }
     r->at = *at;
     connect_there(r);
 }
@@ -432,14 +456,19 @@ struct redis *redis_new(const struct redis_opts *o)
     r->o.max_inflight = o->max_inflight ? o->max_inflight : 20000;
     r->o.max_pending_bytes = o->max_pending_bytes ? o->max_pending_bytes : (size_t)32 << 20;
     r->backoff.min_ms = or_default(o->backoff_min_ms, 100);
-    r->backoff.max_ms = or_default(o->backoff_max_ms, 5000);
+    // Where a failover is awaited, looking more often costs little and saves seconds.
+    const bool moves = o->url.kind != REDIS_SINGLE;
+    r->backoff.max_ms = or_default(o->backoff_max_ms, moves ? 1000 : 5000);
     buf_init(&r->scratch, SCRATCH_MAX);
     str_copy(r->slot_key, sizeof r->slot_key, o->slot_key != NULL ? o->slot_key : "");
     r->o.slot_key = r->slot_key;
     str_copy(r->at.host, sizeof r->at.host, o->url.host);
     r->at.port = o->url.port;
     if (o->url.kind != REDIS_SINGLE) {
-        r->lookup = redis_lookup_new(o->loop, &o->url, r->slot_key, on_place, r);
+        r->lookup = redis_lookup_new(o->loop, &o->url, o->slot_key, on_place, r);
+    }
+    if (o->url.kind == REDIS_CLUSTER && o->slot_key == NULL) {
+        r->cluster = redis_cluster_new(r);
     }
     r->retry = timer_new(o->loop, connect_now, r);
     r->deadline = timer_new(o->loop, deadline_cb, r);
@@ -467,7 +496,7 @@ bool redis_is_up(const struct redis *r)
 
 size_t redis_inflight(const struct redis *r)
 {
-    return r->count;
+    return r->cluster != NULL ? redis_cluster_inflight(r->cluster) : r->count;
 }
 
 struct loop *redis_loop(const struct redis *r)

@@ -19,8 +19,9 @@ struct redis_lookup {
     redis_lookup_cb cb;
     void *arg;
     struct redis_node known[LOOKUP_NODES];
-    size_t n, turn; // turn: who is asked next
-    size_t left;    // to be asked before it is given up
+    size_t n, turn;        // turn: who is asked next
+    size_t left;           // to be asked before it is given up
+    struct redis_map *map; // NULL: one master is wanted
     bool has_hint;
     struct redis_node hint;
     struct redisAsyncContext *ac;
@@ -115,14 +116,19 @@ static void found(struct redis_lookup *x, const struct redis_node *at)
     x->cb(x->arg, &node, "");
 }
 
-static void remember(struct redis_lookup *x, const struct redis_node *node)
+static long find_node(const struct redis_node *node, size_t n, const struct redis_node *like)
 {
-    for (size_t i = 0; i < x->n; i++) {
-        if (x->known[i].port == node->port && strcmp(x->known[i].host, node->host) == 0) {
-            return;
+    for (size_t i = 0; i < n; i++) {
+        if (node[i].port == like->port && strcmp(node[i].host, like->host) == 0) {
+            return (long)i;
         }
     }
-    if (x->n < LOOKUP_NODES) {
+    return -1;
+}
+
+static void remember(struct redis_lookup *x, const struct redis_node *node)
+{
+    if (find_node(x->known, x->n, node) < 0 && x->n < LOOKUP_NODES) {
         x->known[x->n++] = *node;
     }
 }
@@ -161,25 +167,52 @@ static bool read_node(const struct redis_lookup *x, const struct redisReply *r,
                : set_node(out, asked, strlen(asked), r->element[1]->integer);
 }
 
+// Slots from..to belong to `master`. False: more masters than we hold.
+static bool map_range(struct redis_map *m, const struct redis_node *master, int64_t from,
+                      int64_t to, size_t *owned)
+{
+    long i = find_node(m->node, m->n, master);
+    if (i < 0) {
+        if (m->n == LOOKUP_NODES) {
+            return false;
+        }
+        i = (long)m->n;
+        m->node[m->n++] = *master;
+    }
+    memset(m->owner + from, (int)i, (size_t)(to - from) + 1);
+    *owned += (size_t)(to - from) + 1;
+    return true;
+}
+
+// A range of CLUSTER SLOTS: [from, to, master, replica...].
+static bool is_range(const struct redisReply *r)
+{
+    return r->type == REDIS_REPLY_ARRAY && r->elements >= 3 &&
+           r->element[0]->type == REDIS_REPLY_INTEGER &&
+           r->element[1]->type == REDIS_REPLY_INTEGER && r->element[0]->integer >= 0 &&
+           r->element[0]->integer <= r->element[1]->integer && r->element[1]->integer < REDIS_SLOTS;
+}
+
 static void read_slots(struct redis_lookup *x, const struct redisReply *r)
 {
     struct redis_node at = {.port = 0}, node;
-    if (r->type != REDIS_REPLY_ARRAY) {
-        static const char odd[] = "CLUSTER SLOTS was not answered by an array";
-        failed(x, odd, sizeof odd - 1, true);
-        return;
+    size_t owned = 0;
+    const char *odd =
+        r->type != REDIS_REPLY_ARRAY ? "CLUSTER SLOTS was not answered by an array" : NULL;
+    if (x->map != NULL) {
+        x->map->n = 0;
     }
-    for (size_t i = 0; i < r->elements; i++) {
+    for (size_t i = 0; odd == NULL && i < r->elements; i++) {
         const struct redisReply *range = r->element[i];
-        if (range->type != REDIS_REPLY_ARRAY || range->elements < 3 ||
-            range->element[0]->type != REDIS_REPLY_INTEGER ||
-            range->element[1]->type != REDIS_REPLY_INTEGER) {
+        if (!is_range(range)) {
             continue;
         }
-        const bool mine = range->element[0]->integer <= (long long)x->slot &&
-                          (long long)x->slot <= range->element[1]->integer;
-        if (mine && read_node(x, range->element[2], &node)) {
-            at = node;
+        const int64_t from = range->element[0]->integer, to = range->element[1]->integer;
+        if (read_node(x, range->element[2], &node)) {
+            at = from <= (int64_t)x->slot && (int64_t)x->slot <= to ? node : at;
+            if (x->map != NULL && !map_range(x->map, &node, from, to, &owned)) {
+                odd = "more masters than a link holds";
+            }
         }
         for (size_t k = 2; k < range->elements; k++) {
             if (read_node(x, range->element[k], &node)) {
@@ -187,9 +220,11 @@ static void read_slots(struct redis_lookup *x, const struct redisReply *r)
             }
         }
     }
-    if (at.port == 0) {
-        static const char none[] = "no master has the slot";
-        failed(x, none, sizeof none - 1, true);
+    if (odd == NULL && (at.port == 0 || (x->map != NULL && owned != REDIS_SLOTS))) {
+        odd = x->map != NULL ? "not every slot has a master" : "no master has the slot";
+    }
+    if (odd != NULL) {
+        failed(x, odd, strlen(odd), true);
         return;
     }
     found(x, &at);
@@ -316,9 +351,14 @@ void redis_lookup_stop(struct redis_lookup *x)
 
 void redis_lookup_hint(struct redis_lookup *x, const struct redis_node *at)
 {
-    x->hint = *at;
-    x->has_hint = true;
     remember(x, at);
+    if (x->map == NULL) {
+        x->hint = *at;
+        x->has_hint = true;
+        return;
+    }
+    const long i = find_node(x->known, x->n, at);
+    x->turn = i >= 0 ? (size_t)i : x->turn;
 }
 
 struct redis_lookup *redis_lookup_new(struct loop *l, const struct redis_url *url,
@@ -327,7 +367,8 @@ struct redis_lookup *redis_lookup_new(struct loop *l, const struct redis_url *ur
     struct redis_lookup *x = xcalloc(1, sizeof *x);
     x->loop = l;
     x->url = *url;
-    x->slot = redis_slot(slot_key, strlen(slot_key));
+    x->slot = slot_key != NULL ? redis_slot(slot_key, strlen(slot_key)) : 0;
+    x->map = slot_key == NULL && url->kind == REDIS_CLUSTER ? xcalloc(1, sizeof *x->map) : NULL;
     x->cb = cb;
     x->arg = arg;
     for (size_t i = 0; i < url->n_nodes; i++) {
@@ -344,5 +385,11 @@ void redis_lookup_free(struct redis_lookup *x)
     }
     drop(x, true);
     timer_free(x->timer);
+    free(x->map);
     free(x);
+}
+
+const struct redis_map *redis_lookup_map(const struct redis_lookup *x)
+{
+    return x->map;
 }

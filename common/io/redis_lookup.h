@@ -24,17 +24,26 @@ unsigned redis_slot(const char *key, size_t n);
 // the host out.
 bool redis_moved(const char *error, size_t n, struct redis_node *out);
 
+// The masters of a cluster, and which of them has a slot.
+struct redis_map {
+    struct redis_node node[LOOKUP_NODES];
+    size_t n;
+    uint8_t owner[REDIS_SLOTS]; // index into node
+};
+
 struct redis_lookup;
 // `at` NULL: nobody could tell, why says it.
 typedef void (*redis_lookup_cb)(void *arg, const struct redis_node *at, const char *why);
-// slot_key: any key the link will use, "" for a link that any master of the cluster serves.
+// slot_key: any key the link will use; "": any master will do; NULL: all of them are wanted, and
+// redis_lookup_map() has them when the callback comes.
 struct redis_lookup *redis_lookup_new(struct loop *l, const struct redis_url *url,
                                       const char *slot_key, redis_lookup_cb cb, void *arg);
 void redis_lookup_free(struct redis_lookup *x); // NULL is fine
 // One answer follows, never from inside this call, unless it is stopped first.
 void redis_lookup_start(struct redis_lookup *x);
 void redis_lookup_stop(struct redis_lookup *x);
-// A node told where the slot went: that is the next answer.
+const struct redis_map *redis_lookup_map(const struct redis_lookup *x);
+// A node told where the slot went: that is the next answer (where all are wanted: who is asked).
 void redis_lookup_hint(struct redis_lookup *x, const struct redis_node *at);
 
 #endif

@@ -1,6 +1,6 @@
 #ifndef IO_REDIS_PRIV_H
 #define IO_REDIS_PRIV_H
-// What redis.c, redis_send.c, redis_tx.c and subscriber.c share, and nobody else.
+// What redis.c, redis_send.c, redis_tx.c, redis_cluster.c and subscriber.c share, and nobody else.
 
 #include "common/base/buf.h"
 #include "common/io/redis.h"
@@ -8,6 +8,7 @@
 
 struct redisAsyncContext;
 struct reply_pool;
+struct redis_cluster;
 
 // Commands in RESP form, one after the other; len[i] bytes each.
 struct redis_tx {
@@ -54,7 +55,10 @@ struct redis {
     struct reply_pool *pool;      // NULL: hiredis allocates
     struct redis_lookup *lookup;  // NULL: the address is in the URL
     char slot_key[160];
-    struct redis_node at; // where this attempt or link goes
+    struct redis_cluster *cluster; // this is the whole of a cluster; NULL: one server
+    struct redis *whole;           // this is one node of it; NULL: it stands for itself
+    struct redis *answering;       // of a whole: the node whose callback runs
+    struct redis_node at;          // where this attempt or link goes
     struct timer *retry;
     struct timer *deadline; // connect timer, then command timer
     struct backoff backoff;
@@ -78,6 +82,8 @@ struct redis {
     bool dead;
 };
 
+// Commands are accepted from now on.
+void redis_became_up(struct redis *r);
 // The oldest command in flight, taken out of the ring.
 struct pending redis_pop(struct redis *r);
 // One command in RESP form, at the end of the ring. 0 or ERR_CLOSED.

@@ -10,6 +10,7 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/io/redis_cluster.h"
 
 // ---- ring --------------------------------------------------------------------------------------
 
@@ -83,8 +84,20 @@ int redis_send_one(struct redis *r, enum link_kind kind, redis_cb cb, void *arg,
     return 0;
 }
 
+// The link that a command goes to; NULL: there is none now.
+static struct redis *route(struct redis *r, const char *resp, size_t n)
+{
+    if (r->cluster == NULL) {
+        return r;
+    }
+    return r->state == LINK_UP ? redis_cluster_route(r->cluster, resp, n) : NULL;
+}
+
 int redis_resp(struct redis *r, redis_cb cb, void *arg, const char *resp, size_t n)
 {
+    if ((r = route(r, resp, n)) == NULL) {
+        return ERR_CLOSED;
+    }
     int rc = check_room(r, 1, n);
     return rc ? rc : redis_send_one(r, K_COMMAND, cb, arg, r->o.command_timeout_ms, resp, n);
 }
@@ -100,11 +113,14 @@ int redis_argv_blocking(struct redis *r, int64_t block_ms, redis_cb cb, void *ar
     if (r->scratch.failed) {
         return ERR_LIMIT;
     }
+    const char *resp = buf_ptr(&r->scratch);
     size_t n = buf_len(&r->scratch);
+    if ((r = route(r, resp, n)) == NULL) {
+        return ERR_CLOSED;
+    }
     int rc = check_room(r, 1, n);
     return rc ? rc
-              : redis_send_one(r, K_COMMAND, cb, arg, r->o.command_timeout_ms + block_ms,
-                               buf_ptr(&r->scratch), n);
+              : redis_send_one(r, K_COMMAND, cb, arg, r->o.command_timeout_ms + block_ms, resp, n);
 }
 
 int redis_argv(struct redis *r, redis_cb cb, void *arg, size_t argc, const struct slice *argv)
@@ -134,6 +150,9 @@ int redis_tx_exec(struct redis *r, struct redis_tx *t, redis_cb cb, void *arg)
     if (t->bytes.failed || t->hset_key) {
         return t->hset_key ? ERR_STATE : ERR_LIMIT;
     }
+    if ((r = route(r, buf_ptr(&t->bytes), t->n > 0 ? t->len[0] : 0)) == NULL) {
+        return ERR_CLOSED;
+    }
     int rc = check_room(r, t->n + 2, buf_len(&t->bytes) + sizeof multi + sizeof exec);
     if (rc) {
         return rc;
@@ -150,5 +169,6 @@ int redis_tx_exec(struct redis *r, struct redis_tx *t, redis_cb cb, void *arg)
 
 const char *redis_tx_queue_error(const struct redis *r)
 {
+    r = r->cluster != NULL && r->answering != NULL ? r->answering : r;
     return r->queue_error;
 }

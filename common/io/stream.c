@@ -265,6 +265,7 @@ struct stream_reader *stream_reader_new(const struct stream_reader_opts *o)
     s->r = redis_new(&(struct redis_opts){.loop = o->loop,
                                           .url = o->url,
                                           .name = o->name,
+                                          .slot_key = s->key[0],
                                           .pooled_replies = true,
                                           .on_up = on_up,
                                           .on_down = on_down,

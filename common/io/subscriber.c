@@ -106,6 +106,7 @@ struct subscriber *subscriber_new(const struct subscriber_opts *o)
     s->r = redis_new(&(struct redis_opts){.loop = o->loop,
                                           .url = o->url,
                                           .name = o->name,
+                                          .slot_key = "", // a cluster tells all its nodes
                                           .on_up = on_up,
                                           .on_down = on_down,
                                           .arg = s});

@@ -1,8 +1,9 @@
-"""Redis as more than one server, for tests: a master with a replica and three sentinels. All of it
+"""Redis as more than one server, for tests: behind Sentinel, and as a cluster. All of it
 on 127.0.0.1 at free ports, and on unix sockets for the test's own questions."""
 
 import contextlib
 import socket
+import subprocess
 
 from resp import Resp, RespError
 from stack import wait_for
@@ -94,3 +95,101 @@ class Sentinels:
 
         wait_for(is_master, 30, "the replica becomes the master")
         self.s.sock = self.b.sock
+
+
+class Cluster:
+    """Three masters with a replica each. Questions go through db(), which follows MOVED."""
+
+    MASTERS = 3
+
+    def __init__(self, s):
+        self.s = s
+        ports = free_ports(2 * self.MASTERS)
+        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1000")
+        self.node = {p: start_server(s, f"node-{p}", p, *options) for p in ports}
+        where = [f"127.0.0.1:{p}" for p in ports]
+        made = subprocess.run(
+            ["redis-cli", "--cluster", "create", *where, "--cluster-replicas", "1", "--cluster-yes"],
+            capture_output=True, text=True, timeout=60, check=False,
+        )
+        assert made.returncode == 0, made.stdout[-2000:] + made.stderr[-500:]
+        wait_for(self.is_whole, 30, "every node sees the cluster whole")
+        self.url = "redis+cluster://" + ",".join(where[: self.MASTERS])
+
+    def ask(self, port, *args):
+        with Resp(self.node[port].sock) as db:
+            return db(*args)
+
+    def alive(self):
+        return [p for p, proc in self.node.items() if proc.alive()]
+
+    def is_whole(self):
+        slots = [self.ask(p, "CLUSTER", "SLOTS") for p in self.alive()]
+        return self.is_ok() and all(
+            sum(hi - lo + 1 for lo, hi, *_ in rows) == 16384 and all(len(r) >= 4 for r in rows)
+            for rows in slots
+        )
+
+    def is_ok(self):
+        return all("cluster_state:ok" in self.ask(p, "CLUSTER", "INFO") for p in self.alive())
+
+    def slot(self, key):
+        return self.ask(self.alive()[0], "CLUSTER", "KEYSLOT", key)
+
+    def owner(self, slot):
+        """Port of the master that has the slot, by the word of most nodes that are alive."""
+        said = []
+        for p in self.alive():
+            with contextlib.suppress(OSError, RespError, ConnectionError):
+                said += [r[2][1] for r in self.ask(p, "CLUSTER", "SLOTS") if r[0] <= slot <= r[1]]
+        return max(set(said), key=said.count)
+
+    def ident(self, port):
+        return self.ask(port, "CLUSTER", "MYID")
+
+    def migrate(self, slot):
+        """Moves a slot with all its keys to another master, as redis-cli --cluster reshard does;
+        (from, to)."""
+        src = self.owner(slot)
+        masters = [p for p in self.alive() if self.ask(p, "ROLE")[0] == "master" and p != src]
+        dst = masters[0]
+        self.ask(dst, "CLUSTER", "SETSLOT", slot, "IMPORTING", self.ident(src))
+        self.ask(src, "CLUSTER", "SETSLOT", slot, "MIGRATING", self.ident(dst))
+        while keys := self.ask(src, "CLUSTER", "GETKEYSINSLOT", slot, 10):
+            self.ask(src, "MIGRATE", "127.0.0.1", dst, "", 0, 5000, "KEYS", *keys)
+        for port in (dst, src, *masters[1:]):
+            self.ask(port, "CLUSTER", "SETSLOT", slot, "NODE", self.ident(dst))
+        return src, dst
+
+    def db(self):
+        return ClusterDb(self)
+
+
+class ClusterDb(Resp):
+    """Resp over all nodes: a command goes to the master of its key."""
+
+    def __init__(self, cluster):
+        self.cluster, self.links, self.where = cluster, {}, {}
+
+    def close(self):
+        for link in self.links.values():
+            link.close()
+
+    def link(self, port):
+        if port not in self.links:
+            self.links[port] = Resp(self.cluster.node[port].sock)
+        return self.links[port]
+
+    def __call__(self, *args):
+        key = args[3] if args[0] == "SCAN" else args[2] if args[0] == "XINFO" else args[1]
+        if key not in self.where:
+            tag = key.replace("\\\\[", "[")
+            self.where[key] = self.cluster.owner(self.cluster.slot(tag))
+        for _ in range(5):
+            try:
+                return self.link(self.where[key])(*args)
+            except RespError as e:
+                if not str(e).startswith("MOVED "):
+                    raise
+                self.where[key] = int(str(e).rsplit(":", 1)[1])
+        raise AssertionError(f"{args[0]} {key} is moved about")

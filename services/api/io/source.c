@@ -388,6 +388,7 @@ struct source *source_new(const struct source_opts *o)
         in->cur = snap_new(in->who);
     }
     s->tx = redis_tx_new(TX_MAX);
+    source_sweep_init(s);
     s->sweep = timer_new(o->loop, source_sweep, s);
     s->later = timer_new(o->loop, on_later, s);
     s->soon = timer_new(o->loop, on_later, s);
@@ -426,6 +427,7 @@ void source_free(struct source *s)
     subscriber_free(s->sub);
     redis_free(s->redis);
     redis_tx_free(s->tx);
+    source_sweep_release(s);
     for (size_t i = 0; i < s->n; i++) {
         snap_unref(s->inst[i].cur);
     }

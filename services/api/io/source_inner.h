@@ -32,6 +32,12 @@ struct inst {
     char day[16], prev[16]; // days the sections of cur are of; "" unknown
 };
 
+// One question of a sweep.
+struct look {
+    struct source *src;
+    size_t inst, what; // version `what` of an instrument; inst = n: health of service `what`
+};
+
 struct source {
     struct source_opts o;
     struct redis *redis;
@@ -40,10 +46,13 @@ struct source {
     struct redis_tx *tx;
     struct inst *inst;
     size_t n;
-    bool sweeping;
+    bool sweeping, sweep_failed;
+    struct look *look;
+    size_t looks_left; // questions without an answer
     int64_t sweep_sent_ms;
     int64_t reload_ms;              // when everything is read again, if nothing else makes it so
     char service[SERVICES_MAX][96]; // members of bc4:services during a sweep
+    struct rhash *health[SERVICES_MAX];
     size_t services;
 };
 
@@ -55,6 +64,9 @@ void source_publish_take(struct inst *in, struct snap *snap);
 void source_read_due(struct source *s);
 // Everything is to be read again.
 void source_all_dirty(struct source *s);
+// Before the first sweep, and at the end.
+void source_sweep_init(struct source *s);
+void source_sweep_release(struct source *s);
 // Timer callback, every API_SWEEP_MS: compares versions, reads health hashes. arg: struct source.
 void source_sweep(void *arg);
 

@@ -63,34 +63,20 @@ static void take_health(struct source *s, struct rhash *const *h)
     }
 }
 
-static void on_swept(struct redis *r, const struct redisReply *reply, void *arg)
+static void end_sweep(struct source *s)
 {
-    struct source *s = arg;
-    char why[128];
-    (void)r;
     s->sweeping = false;
-    if (redis_exec_failed(reply, why, sizeof why) ||
-        reply->elements != s->n * N_WATCHED + s->services) {
+    if (s->sweep_failed) {
         stats_add(s->o.stats, STAT_SWEEPS_FAILED, 1);
+    } else {
+        take_health(s, s->health);
+    }
+    for (size_t k = 0; k < s->services; k++) {
+        rhash_unref(s->health[k]);
+        s->health[k] = NULL;
+    }
+    if (s->sweep_failed) {
         return;
-    }
-    size_t k = 0;
-    for (size_t i = 0; i < s->n; i++) {
-        struct inst *in = &s->inst[i];
-        for (size_t j = 0; j < N_WATCHED; j++, k++) {
-            struct slice got = reply_text(reply->element[k]);
-            if (!slice_eq(got, rhash_get(in->cur->sec[WATCHED[j].sec], WATCHED[j].field))) {
-                in->dirty |= WATCHED[j].stale;
-            }
-        }
-    }
-    struct rhash *health[SERVICES_MAX];
-    for (size_t j = 0; j < s->services; j++) {
-        health[j] = reply_hash(reply->element[k + j]);
-    }
-    take_health(s, health);
-    for (size_t j = 0; j < s->services; j++) {
-        rhash_unref(health[j]);
     }
     if (s->sweep_sent_ms >= s->reload_ms) {
         s->reload_ms = s->sweep_sent_ms + SOURCE_RELOAD_MS;
@@ -100,6 +86,39 @@ static void on_swept(struct redis *r, const struct redisReply *reply, void *arg)
     store_set_confirmed(s->o.store, s->sweep_sent_ms);
     store_set_redis_up(s->o.store, true);
     source_read_due(s);
+}
+
+static void on_look(struct redis *r, const struct redisReply *reply, void *arg)
+{
+    const struct look *l = arg;
+    struct source *s = l->src;
+    (void)r;
+    if (reply == NULL || reply->type == REDIS_REPLY_ERROR) {
+        s->sweep_failed = true;
+    } else if (l->inst == s->n) {
+        s->health[l->what] = reply_hash(reply);
+    } else {
+        struct inst *in = &s->inst[l->inst];
+        const struct rhash *h = in->cur->sec[WATCHED[l->what].sec];
+        if (!slice_eq(reply_text(reply), rhash_get(h, WATCHED[l->what].field))) {
+            in->dirty |= WATCHED[l->what].stale;
+        }
+    }
+    if (--s->looks_left == 0) {
+        end_sweep(s);
+    }
+}
+
+// Questions of their own, not one transaction: in a cluster they go to many nodes.
+static void look_at(struct source *s, size_t at, size_t inst, size_t what, size_t argc,
+                    const struct slice *argv)
+{
+    s->look[at] = (struct look){.src = s, .inst = inst, .what = what};
+    if (redis_argv(s->redis, on_look, &s->look[at], argc, argv) == 0) {
+        s->looks_left++;
+    } else {
+        s->sweep_failed = true;
+    }
 }
 
 static void on_services(struct redis *r, const struct redisReply *reply, void *arg)
@@ -118,25 +137,35 @@ static void on_services(struct redis *r, const struct redisReply *reply, void *a
             s->services++;
         }
     }
-    redis_tx_begin(s->tx);
+    char key[KEY_MAX];
+    s->sweep_failed = false;
+    s->looks_left = 1; // ours: nobody ends it before everything is asked
     for (size_t i = 0; i < s->n; i++) {
-        for (size_t j = 0; j < N_WATCHED; j++) {
-            char key[KEY_MAX];
-            source_section_key(&s->inst[i], WATCHED[j].sec, key);
-            redis_tx_argv(
-                s->tx, 3,
-                (struct slice[]){slice_of("HGET"), slice_of(key), slice_of(WATCHED[j].field)});
+        for (size_t k = 0; k < N_WATCHED; k++) {
+            source_section_key(&s->inst[i], WATCHED[k].sec, key);
+            look_at(s, i * N_WATCHED + k, i, k, 3,
+                    (struct slice[]){slice_of("HGET"), slice_of(key), slice_of(WATCHED[k].field)});
         }
     }
     for (size_t k = 0; k < s->services; k++) {
-        char key[128];
         (void)str_fmt(key, sizeof key, "bc4:health:%s", s->service[k]);
-        redis_tx_argv(s->tx, 2, (struct slice[]){slice_of("HGETALL"), slice_of(key)});
+        look_at(s, s->n * N_WATCHED + k, s->n, k, 2,
+                (struct slice[]){slice_of("HGETALL"), slice_of(key)});
     }
     s->sweep_sent_ms = loop_mono_ms(s->o.loop);
-    if (redis_tx_exec(s->redis, s->tx, on_swept, s) != 0) {
-        s->sweeping = false;
+    if (--s->looks_left == 0) {
+        end_sweep(s);
     }
+}
+
+void source_sweep_init(struct source *s)
+{
+    s->look = xcalloc(s->n * N_WATCHED + SERVICES_MAX, sizeof *s->look);
+}
+
+void source_sweep_release(struct source *s)
+{
+    free(s->look);
 }
 
 void source_sweep(void *arg)

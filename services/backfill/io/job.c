@@ -369,6 +369,7 @@ void job_start(struct app *a, const struct instrument *ins)
     j->redis = redis_new(&(struct redis_opts){.loop = a->loop,
                                               .url = a->cfg->url,
                                               .name = name,
+                                              .slot_key = j->key_history,
                                               .max_inflight = 256,
                                               .on_up = on_up,
                                               .on_down = on_down,

@@ -431,6 +431,7 @@ struct liqs *liqs_new(const struct liqs_opts *o)
     q->redis = redis_new(&(struct redis_opts){.loop = o->loop,
                                               .url = o->url,
                                               .name = "strategy/liquidations",
+                                              .slot_key = q->topic,
                                               .on_up = on_up,
                                               .on_down = on_down,
                                               .arg = q});
