@@ -33,7 +33,8 @@ static const struct opt rows[] = {
      FIELD(struct config, redis_url),
      .def = "redis://127.0.0.1:6379/0",
      .secret = true,
-     .text = "redis://[user:pass@]host:port/db or unix:///path."},
+     .text = "redis://[user:pass@]host[:port][/db], unix:///path[?db=N], "
+             "redis+sentinel://host[:port],.../master[/db] or redis+cluster://host[:port],..."},
     {.name = "BACKEND_HOST",
      .type = OPT_STR,
      FIELD(struct config, backend_host),

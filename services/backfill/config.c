@@ -10,7 +10,8 @@ static const char *const levels[] = {"ERROR", "WARN", "WARNING", "INFO", "DEBUG"
 
 static const struct opt rows[] = {
     {"REDIS_URL", NULL, OPT_STR, F(redis_url), .def = "redis://127.0.0.1:6379/0", .secret = true,
-     .text = "redis://[user:pass@]host[:port][/db] or unix:///path[?db=N]."},
+     .text = "redis://[user:pass@]host[:port][/db], unix:///path[?db=N], "
+             "redis+sentinel://host[:port],.../master[/db] or redis+cluster://host[:port],..."},
     {"SYMBOL", NULL, OPT_STR, F(symbol), .def = "BTCUSDT",
      .text = "Instrument to work on when SYMBOLS is empty."},
     {"SYMBOLS", NULL, OPT_LIST, F(symbols), .def = "",

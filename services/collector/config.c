@@ -28,7 +28,8 @@ static const struct opt rows[] = {
     {"DATA_SOURCE", NULL, OPT_CHOICE, F(data_source), .def = "binance_ws", .choices = sources,
      .text = "Where market data comes from; contracts of another venue use that venue's feed."},
     {"REDIS_URL", NULL, OPT_STR, F(redis_url), .def = "redis://127.0.0.1:6379/0", .secret = true,
-     .text = "`redis://[user:pass@]host:port/db` or `unix:///path`."},
+     .text = "redis://[user:pass@]host[:port][/db], unix:///path[?db=N], "
+             "redis+sentinel://host[:port],.../master[/db] or redis+cluster://host[:port],..."},
     {"COLLECTOR_INSTANCE", NULL, OPT_STR, F(instance), .def = "",
      .text = "Name in logs and health keys; empty means the venue."},
     {"LOG_LEVEL", NULL, OPT_CHOICE, F(log_level), .def = "INFO", .choices = levels,

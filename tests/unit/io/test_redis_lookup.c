@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/io/redis_cluster.h"
 #include "common/io/redis_lookup.h"
 #include "tests/support/server.h"
 #include "tests/support/spin.h"
@@ -367,6 +368,80 @@ Test(redis_lookup, a_link_does_not_take_a_replica_for_the_master)
     cr_assert_eq(s.up, 0);
     node_rows[1][1] = "*1\r\n$6\r\nmaster\r\n";
     UNTIL(l, s.up == 1);
+    redis_free(s.r);
+    server_free(a.server);
+    server_free(b.server);
+    loop_free(l);
+}
+
+// ---- all masters at once -----------------------------------------------------------------------
+
+Test(redis_cluster, finds_the_key_of_every_command_it_is_given)
+{
+    static const struct {
+        const char *cmd, *key;
+    } rows[] = {
+        {"*2\r\n$7\r\nHGETALL\r\n$3\r\nfoo\r\n", "foo"},
+        {"*4\r\n$4\r\nEVAL\r\n$1\r\nx\r\n$1\r\n1\r\n$3\r\nfoo\r\n", "foo"},
+        {"*3\r\n$5\r\nXINFO\r\n$6\r\nSTREAM\r\n$3\r\nfoo\r\n", "foo"},
+        {"*6\r\n$5\r\nXREAD\r\n$5\r\nCOUNT\r\n$1\r\n9\r\n$7\r\nSTREAMS\r\n$3\r\nfoo\r\n$1\r\n0\r\n",
+         "foo"},
+        {"*4\r\n$4\r\nSCAN\r\n$1\r\n0\r\n$5\r\nMATCH\r\n$6\r\n{foo}*\r\n", "{foo}*"},
+        {"*1\r\n$4\r\nPING\r\n", NULL},
+        {"*1\r\n$7\r\nUNWATCH\r\n", NULL},
+        {"*2\r\n$3\r\nGET\r\n$9\r\nfoo\r\n", NULL}, // cut short
+        {"", NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct slice key = {"", 0};
+        const bool has = redis_command_key(rows[i].cmd, strlen(rows[i].cmd), &key);
+        cr_assert_eq(has, rows[i].key != NULL, "%s", rows[i].cmd);
+        cr_assert(!has || slice_eq(key, rows[i].key), "%.*s", (int)key.n, key.p);
+    }
+}
+
+Test(redis_cluster, sends_each_command_to_its_node_and_ends_as_a_whole)
+{
+    struct loop *l = loop_new(clock_system());
+    // "foo" is slot 12182, "bar" 5061.
+    static char slots[200];
+    static const char *const low[][2] = {
+        {"CLUSTER", slots}, {"PING", "+PONG\r\n"}, {"GET", "$3\r\nlow\r\n"}, {NULL, NULL}};
+    static const char *const high[][2] = {
+        {"CLUSTER", slots}, {"PING", "+PONG\r\n"}, {"GET", "$4\r\nhigh\r\n"}, {NULL, NULL}};
+    struct script a, b;
+    struct seen s = {0};
+    serve(&a, l, low);
+    serve(&b, l, high);
+    str_fmt(slots, sizeof slots,
+            "*2\r\n*3\r\n:0\r\n:9999\r\n*2\r\n$9\r\n127.0.0.1\r\n:%d\r\n"
+            "*3\r\n:10000\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:%d\r\n",
+            server_port(a.server), server_port(b.server));
+    s.r = redis_new(&(struct redis_opts){.loop = l,
+                                         .url = url_of("redis+cluster://", "", &a, &b),
+                                         .name = "test",
+                                         .on_up = on_up,
+                                         .on_down = on_down,
+                                         .arg = &s});
+    UNTIL(l, s.up == 1);
+    cr_assert_eq(redis_cmd(s.r, on_reply, &s, "GET foo"), 0);
+    UNTIL(l, s.text[0] != '\0');
+    cr_assert_str_eq(s.text, "high");
+    cr_assert_eq(redis_cmd(s.r, on_reply, &s, "GET bar"), 0);
+    UNTIL(l, strcmp(s.text, "high") != 0);
+    cr_assert_str_eq(s.text, "low");
+    // One node's death is the death of the whole; what was pending anywhere is unanswered.
+    cr_assert_eq(redis_cmd(s.r, on_reply, &s, "GET bar"), 0);
+    cr_assert_eq(redis_cmd(s.r, on_reply, &s, "GET foo"), 0);
+    cr_assert_eq(redis_inflight(s.r), 2);
+    redis_kick(s.r, "kicked by the test");
+    cr_assert_eq(s.nulls, 2);
+    cr_assert_eq(s.down, 1);
+    cr_assert_eq(redis_cmd(s.r, on_reply, &s, "GET foo"), ERR_CLOSED);
+    UNTIL(l, s.up == 2);
+    server_drop_all(b.server);
+    UNTIL(l, s.down == 2);
+    UNTIL(l, s.up == 3);
     redis_free(s.r);
     server_free(a.server);
     server_free(b.server);
