@@ -139,6 +139,9 @@ static void on_exec(struct redis *r, const redisReply *reply, void *arg)
         return;
     }
     f->st.flushes++;
+    if (f->sent_rx_us > 0) {
+        promhist_add(&f->stored_in, follow_wall_us(f) - f->sent_rx_us);
+    }
     backoff_reset(&f->backoff);
     if (f->o.on_flushed) {
         f->o.on_flushed(f->o.arg);
@@ -168,6 +171,8 @@ static void send_flush(struct follow *f)
         redis_tx_hset(f->tx, field[i], p, strlen(p));
     }
     redis_tx_hset_end(f->tx);
+    f->sent_rx_us = f->caught_up ? f->oldest_rx_us : 0;
+    f->oldest_rx_us = 0;
     f->inflight = true;
     f->watched = false;
     f->flush_seq++;
@@ -303,6 +308,11 @@ void follow_free(struct follow *f)
     free(f);
 }
 
+const struct promhist *follow_stored(const struct follow *f)
+{
+    return &f->stored_in;
+}
+
 struct redis *follow_redis(struct follow *f)
 {
     return f->w;
@@ -318,6 +328,7 @@ void follow_loaded(struct follow *f, const char *pos_trades, const char *pos_his
     f->state = FOLLOW_FOLLOWING;
     f->caught_up = f->paused = false;
     f->unflushed = 0;
+    f->oldest_rx_us = f->sent_rx_us = 0;
     f->in_reply[0] = f->in_reply[1] = 0;
     log_ev(LOG_INFO, "following", F_STR("sym", f->ins.name), F_STR("trades", pos[0]),
            F_STR("history", pos[1]));

@@ -27,6 +27,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/io/promhist.h"
 #include "common/io/redis.h"
 #include "common/io/stream.h"
 #include "common/market/trade.h"
@@ -88,6 +89,9 @@ struct follow_stats {
     char pos_trades[STREAM_ID_MAX], pos_history[STREAM_ID_MAX];
 };
 void follow_stats(const struct follow *f, struct follow_stats *out);
+// From the reception of a trade by the collector until the state it is in was stored, per
+// transaction its oldest trade; while nothing more was to be read.
+const struct promhist *follow_stored(const struct follow *f);
 // Reads back entries of both streams whose trade time is in [from_ms, to_ms) and lies at or before
 // the current positions (while LOADING: the stored ones), without moving them: trades of :trades by
 // XRANGE, trades of :history entries that overlap. cb per trade (copies possible), then done(ok);

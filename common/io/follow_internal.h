@@ -68,6 +68,10 @@ struct follow {
     int rb_percent; // how far the one under way is, -1 none
     struct follow_stats st;
     int64_t newest_rx_us;
+    // When the oldest trade that is not stored yet was received; of those in the transaction under
+    // way. 0 none.
+    int64_t oldest_rx_us, sent_rx_us;
+    struct promhist stored_in;
 };
 
 #define FOLLOW_READ_COUNT 2000

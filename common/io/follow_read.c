@@ -84,6 +84,9 @@ void follow_on_entry(void *arg, size_t i, struct slice id, const struct slice *k
     if (rx_us > f->newest_rx_us) {
         f->newest_rx_us = rx_us;
     }
+    if (f->oldest_rx_us == 0) {
+        f->oldest_rx_us = rx_us;
+    }
     f->o.on_trade(f->o.arg, &t, rx_us, false);
 }
 

@@ -5,6 +5,7 @@
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
+#include <hiredis/hiredis.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 
 #define TICK_MS 1000
 #define HEALTH_EVERY_TICKS 2
+#define MEMORY_EVERY_TICKS 15
 #define HEALTH_TTL_S "10"
 #define HTTP_TIMEOUT_S 5
 #define HEADERS_MAX 8192
@@ -33,6 +35,8 @@ struct service {
     struct timer *tick, *drain;
     struct redis *redis; // borrowed
     struct redis_tx *tx;
+    int64_t memory, memory_max; // bytes of Redis, as last told; -1 unknown, 0 no limit
+    bool self;                  // the request under way asks for this process alone
     int64_t started_mono_ms, started_wall_ms;
     unsigned ticks;
     bool draining, finished, running;
@@ -78,7 +82,7 @@ static void page_ready(struct service *s, struct buf *out, int *code)
     char why[200] = "";
     if (s->draining) {
         str_copy(why, sizeof why, "draining");
-    } else if (s->o.ready) {
+    } else if (s->o.ready && !s->self) {
         s->o.ready(s->o.arg, why, sizeof why);
     }
     if (why[0]) {
@@ -103,6 +107,10 @@ static void page_metrics(struct service *s, struct buf *out, int *code)
     if (s->redis) {
         prom_head(out, "bc4_redis_up", "gauge", "1 when the link to Redis is logged in.");
         prom_int(out, "bc4_redis_up", "", redis_is_up(s->redis) ? 1 : 0);
+        prom_head(out, "bc4_redis_memory_bytes", "gauge", "What Redis uses; -1 unknown.");
+        prom_int(out, "bc4_redis_memory_bytes", "", s->memory);
+        prom_head(out, "bc4_redis_memory_max_bytes", "gauge", "Its limit; 0 none, -1 unknown.");
+        prom_int(out, "bc4_redis_memory_max_bytes", "", s->memory_max);
     }
     if (s->o.fill_metrics) {
         s->o.fill_metrics(s->o.arg, out);
@@ -165,6 +173,8 @@ static void on_request(struct evhttp_request *req, void *arg)
     }
     const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(req);
     const char *path = uri ? evhttp_uri_get_path(uri) : NULL;
+    const char *query = uri ? evhttp_uri_get_query(uri) : NULL;
+    s->self = query && strcmp(query, "scope=self") == 0;
     for (size_t i = 0; path && i < sizeof pages / sizeof pages[0]; i++) {
         if (strcmp(path, pages[i].path) == 0) {
             struct buf body;
@@ -250,12 +260,39 @@ static void write_health(struct service *s)
     }
 }
 
+static int64_t info_number(const struct redisReply *r, const char *name)
+{
+    const char *at = strstr(r->str, name);
+    int64_t v = -1;
+    if (at != NULL) {
+        at += strlen(name);
+        if (parse_i64(at, strspn(at, "0123456789"), &v) != 0) {
+            v = -1;
+        }
+    }
+    return v;
+}
+
+static void on_memory(struct redis *r, const struct redisReply *reply, void *arg)
+{
+    (void)r;
+    struct service *s = arg;
+    if (reply != NULL && reply->type == REDIS_REPLY_STRING) {
+        s->memory = info_number(reply, "\nused_memory:");
+        s->memory_max = info_number(reply, "\nmaxmemory:");
+    }
+}
+
 static void tick_cb(void *arg)
 {
     struct service *s = arg;
     log_flush();
     if (++s->ticks % HEALTH_EVERY_TICKS == 0) {
         write_health(s);
+    }
+    if (s->redis && s->ticks % MEMORY_EVERY_TICKS == 1) {
+        int rc = redis_cmd(s->redis, on_memory, s, "INFO memory"); // else the next time
+        (void)rc;
     }
 }
 
@@ -362,6 +399,7 @@ struct service *service_new(const struct service_opts *o, struct err *e)
     s->o.instance = o->instance ? o->instance : "";
     s->o.drain_ms = o->drain_ms > 0 ? o->drain_ms : 2000;
     s->port = -1;
+    s->memory = s->memory_max = -1;
     s->started_mono_ms = loop_mono_ms(o->loop);
     s->started_wall_ms = loop_wall_us(o->loop) / 1000;
     s->tx = redis_tx_new(2 * HEALTH_MAX);

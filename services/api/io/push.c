@@ -455,4 +455,7 @@ void push_text(struct push *p, struct buf *out)
         prom_head(out, row[i].name, row[i].type, row[i].help);
         prom_int(out, row[i].name, "", (int64_t)row[i].value);
     }
+    prom_head(out, "bc4_api_pushed_seconds", "histogram",
+              "From state written to Redis to the message made of it");
+    promhist_text(&p->pushed, out, "bc4_api_pushed_seconds", "");
 }

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "common/io/promhist.h"
 #include "services/api/core/keyed.h"
 #include "services/api/core/route.h"
 #include "services/api/core/session.h"
@@ -52,7 +53,8 @@ struct client {
 
 struct push {
     struct push_opts o;
-    size_t n; // instruments
+    struct promhist pushed; // from a section's _updated_ms to the value made of it
+    size_t n;               // instruments
     char epoch[24];
     int epoll, wake;
     pthread_t thread;

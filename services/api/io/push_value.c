@@ -25,6 +25,23 @@ static bool is_changed(const struct value *v, const struct channel *c, const str
     return v->seq == 0;
 }
 
+// How long it took from the newest write behind this change (its service's clock) to here.
+static void time_change(struct push *p, const struct value *v, const struct channel *c,
+                        const struct snap *snap)
+{
+    int64_t written_ms = 0;
+    for (unsigned sec = 0; v->seq > 0 && sec < SEC_COUNT_; sec++) {
+        if ((c->sections & (1u << sec)) != 0 && v->from[sec] != (void *)snap->sec[sec] &&
+            snap->sec[sec] != NULL) {
+            const int64_t ms = rhash_i64(snap->sec[sec], "_updated_ms", 0);
+            written_ms = ms > written_ms ? ms : written_ms;
+        }
+    }
+    if (written_ms > 0) {
+        promhist_add(&p->pushed, (push_wall(p) - written_ms) * 1000);
+    }
+}
+
 static void remember(struct value *v, const struct channel *c, const struct snap *snap)
 {
     for (unsigned sec = 0; sec < SEC_COUNT_; sec++) {
@@ -93,6 +110,7 @@ static void make_value(struct push *p, struct value *v, const struct channel *c,
                        const struct snap *snap, int64_t now_ms, int64_t mono_ms)
 {
     v->made_ms = mono_ms;
+    time_change(p, v, c, snap);
     remember(v, c, snap);
     render(p, v, snap, now_ms, mono_ms, &p->live);
     if (p->live.failed || p->still.failed) {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/str.h"
+#include "common/io/promhist.h"
 #include "common/io/service.h"
 
 static void key_int(struct jw *out, const char *name, const char *tail, int64_t v)
@@ -95,5 +96,12 @@ void report_metrics(struct worker *const *w, size_t n, struct buf *out)
             str_fmt(labels, sizeof labels, "instrument=\"%s\"", worker_name(w[i]));
             prom_int(out, metrics[m].name, labels, metrics[m].get(&s));
         }
+    }
+    const char *name = "bc4_context_stored_seconds";
+    prom_head(out, name, "histogram", "From the collector's reception of a trade to stored state.");
+    for (size_t i = 0; i < n; i++) {
+        char labels[96];
+        str_fmt(labels, sizeof labels, "instrument=\"%s\"", worker_name(w[i]));
+        promhist_text(worker_stored(w[i]), out, name, labels);
     }
 }

@@ -392,6 +392,11 @@ bool worker_is_ready(const struct worker *w, char *why, size_t size)
     return follow_is_ready(w->follow, why, size);
 }
 
+const struct promhist *worker_stored(const struct worker *w)
+{
+    return follow_stored(w->follow);
+}
+
 const char *worker_name(const struct worker *w)
 {
     return w->o.ins.name;

@@ -20,7 +20,8 @@ struct worker *worker_new(const struct worker_opts *o);
 void worker_free(struct worker *w);
 void worker_drain(struct worker *w, void (*done)(void *arg), void *arg);
 bool worker_is_ready(const struct worker *w, char *why, size_t size);
-const char *worker_name(const struct worker *w); // "binance:BTCUSDT"
+const char *worker_name(const struct worker *w);              // "binance:BTCUSDT"
+const struct promhist *worker_stored(const struct worker *w); // see follow_stored()
 
 struct worker_stats {
     struct follow_stats follow;

@@ -157,6 +157,10 @@ Test(service, ready_is_503_with_what_is_missing)
     get(&s, "/ready");
     cr_assert_eq(s.status, 503);
     cr_assert_str_eq(field(&s, "status"), "no trade yet");
+    get(&s, "/ready?scope=self");
+    cr_assert_eq(s.status, 200, "no pod gets better by being taken out for what others lack");
+    get(&s, "/ready?scope=all");
+    cr_assert_eq(s.status, 503);
     get(&s, "/health");
     cr_assert_eq(s.status, 200, "not ready is not unhealthy");
     end(&s);
