@@ -5,11 +5,17 @@
 
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-version=1.5.6-r.1
 lib=build/lib/libduckdb.so
 
 case $(uname -m) in
-x86_64) arch=x64 sum=3f4962cdd266eab2b479a5b5a4a6d063d279b2954ae814ed00385d553b747633 ;;
+x86_64)
+    arch=x64 version=1.5.6-r.1
+    sum=3f4962cdd266eab2b479a5b5a4a6d063d279b2954ae814ed00385d553b747633
+    ;;
+aarch64) # the newest that is published for it
+    arch=arm64 version=1.5.5-r.5
+    sum=d00d007f3f7ca1f2896a5e4b89c2ce141bf0508506a9d6d56f9598b8e59d074e
+    ;;
 *)
     echo "duckdb: no library for $(uname -m); the history store stays off" >&2
     exit 0

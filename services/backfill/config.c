@@ -68,6 +68,11 @@ static const struct opt rows[] = {
      .text = "Keep archives on disk, so that a day is never fetched twice."},
     {"BACKFILL_CACHE_DIR", NULL, OPT_STR, F(cache_dir), .def = "build/history",
      .text = "Folder of the archives kept."},
+    {"BACKFILL_KEEP_ARCHIVES", NULL, OPT_BOOL, F(keep_archives), .def = "false",
+     .text = "Keep a downloaded archive although its day is whole in the store."},
+    {"BACKFILL_DAYS", NULL, OPT_INT, F(days), .min = 1, .max = 1000, .def = "2", .unit = "days",
+     .text = "Days that shall be whole in the store, today counted; beyond 2 fetched in the "
+             "background, when nothing else is to be done."},
     {"BACKFILL_STORE_LIB", NULL, OPT_STR, F(store_lib), .def = "",
      .text = "libduckdb.so; empty: build/lib or the system's. Without it nothing but archives is "
              "kept."},

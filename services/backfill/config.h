@@ -17,9 +17,9 @@ struct config {
     char instance[32];
     char http_host[64];
     int64_t http_port;
-    bool enabled, test_mode, prev_day, archive, cache;
+    bool enabled, test_mode, prev_day, archive, cache, keep_archives;
     char cache_dir[256], store_lib[256];
-    int64_t store_memory_mb;
+    int64_t store_memory_mb, days;
     char binance_key[256], binance_secret[256];
     char rest_base[256], archive_base[256];
     char ca_file[256];

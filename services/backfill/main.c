@@ -7,6 +7,8 @@
 #include "common/io/boot.h"
 #include "services/backfill/config.h"
 #include "services/backfill/io/app.h"
+#include "services/backfill/io/fetch.h"
+#include "services/backfill/io/older.h"
 #include "services/backfill/io/probe.h"
 #include "services/backfill/io/report.h"
 #include "services/backfill/io/store_child.h"
@@ -24,6 +26,7 @@ static void drained(void *arg)
 static void on_drain(void *arg)
 {
     struct app *a = arg;
+    older_stop(a->older);
     a->draining = a->n;
     if (a->n == 0) {
         service_done(a->service);
@@ -39,6 +42,7 @@ static void on_tick(void *arg)
     for (size_t i = 0; i < a->n; i++) {
         job_tick(a->job[i]);
     }
+    older_tick(a->older);
 }
 
 // The store has written rows to disk: what waited for that goes on.
@@ -78,6 +82,7 @@ static void start(struct app *a)
                                               .off = !c->cache,
                                               .on_room = on_room,
                                               .arg = a});
+    a->older = older_new(a);
     a->tick = timer_new(a->loop, on_tick, a);
     timer_every(a->tick, TICK_MS);
     for (size_t i = 0; i < c->n_ins; i++) {
@@ -88,6 +93,7 @@ static void start(struct app *a)
 static void stop(struct app *a)
 {
     timer_free(a->tick);
+    older_free(a->older);
     for (size_t i = 0; i < a->n; i++) {
         job_free(a->job[i]);
     }
@@ -107,6 +113,12 @@ int main(int argc, char **argv)
     static struct app app;
     if (argc > 1 && strcmp(argv[1], "--store-child") == 0) {
         return store_child_main(argc, argv);
+    }
+    if (argc > 1 && strcmp(argv[1], "--fetch") == 0) {
+        return fetch_main(argc, argv);
+    }
+    if (argc > 1 && strcmp(argv[1], "--verify") == 0) {
+        return verify_main(argc, argv);
     }
     struct boot b = {.table = &config_table,
                      .values = &cfg,

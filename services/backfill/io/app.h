@@ -35,6 +35,7 @@ struct app {
     struct rest *rest;
     struct archive *archive;
     struct store *store;
+    struct older *older; // BACKFILL_DAYS; NULL
     struct timer *tick;
     struct job *job[SYMBOLS_MAX];
     size_t n, draining;

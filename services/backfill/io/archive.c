@@ -379,6 +379,8 @@ static void on_checksum(void *arg, const struct http_reply *r)
         finish(x, SOURCE_ABSENT, "the archive is not of the same kind, real or simulated");
     } else if (!checksum_of(r->body, r->n, x->name, x->want_sha)) {
         failed(x, "its CHECKSUM file does not name it");
+    } else if (x->want.known_sha256 != NULL && strcmp(x->want.known_sha256, x->want_sha) == 0) {
+        finish(x, SOURCE_SAME, "");
     } else if (!begin_hashing(x, x->path, true)) {
         fetch_zip(x);
     }

@@ -16,6 +16,7 @@
 #include "common/base/mem.h"
 #include "services/backfill/io/app.h"
 #include "services/backfill/io/fields.h"
+#include "services/backfill/io/keep.h"
 
 #define WAIT_MS 250
 #define FIELDS_MAX 64
@@ -81,6 +82,7 @@ static void begin(struct job *j, const struct redisReply *h, const struct live_e
     j->state = JOB_RUNNING;
     j->error[0] = '\0';
     j->began_ms = mono;
+    j->newest_ms = live->newest_ms;
     j->completed_ms = -1;
     progress_init(&j->progress, mono);
     j->ops->begin(j);
@@ -226,6 +228,7 @@ static void complete(struct job *j)
     j->error[0] = '\0';
     j->completed_ms = loop_mono_ms(j->app->loop) - j->began_ms;
     j->ops->on_complete(j);
+    keep_sweep(j->app, &j->ins);
     log_ev(LOG_INFO, "backfill_complete", F_STR("sym", j->ins.name), F_INT("ms", j->completed_ms),
            F_INT("trades_loaded", j->loaded), F_UINT("from_store", j->rows_store),
            F_UINT("lost", j->lost));

@@ -79,6 +79,7 @@ struct job {
     struct progress progress;
     struct deliver *deliver;
     int64_t began_ms;     // monotonic; of this run
+    int64_t newest_ms;    // of :trades when this run began
     int64_t completed_ms; // how long it took; -1
     int64_t loaded;       // trades delivered, this run and those before it
     char error[160];      // no progress, and why

@@ -1,6 +1,7 @@
 #include "services/backfill/io/report.h"
 
 #include "services/backfill/io/app.h"
+#include "services/backfill/io/older.h"
 
 static void key_of(char out[96], const struct job *j, const char *name)
 {
@@ -24,6 +25,7 @@ void report_health(void *arg, struct jw *w)
     jw_kint(w, "wrong_answers", (int64_t)a->wrong);
     jw_kint(w, "banned_until_ms", b.banned_until_ms);
     jw_kstr(w, "refused_because", a->block);
+    older_health(a->older, w);
     for (size_t i = 0; i < a->n; i++) {
         const struct job *j = a->job[i];
         key_of(key, j, "status");
@@ -84,6 +86,7 @@ void report_metrics(void *arg, struct buf *out)
         str_fmt(label, sizeof label, "instrument=\"%s\",source=\"archive\"", a->job[i]->ins.name);
         prom_int(out, "bc4_backfill_trades_total", label, (int64_t)a->job[i]->rows_archive);
     }
+    older_metrics(a->older, out);
     prom_head(out, "bc4_backfill_lost_ids_total", "counter", "Ids given up: declared holes.");
     for (size_t i = 0; i < a->n; i++) {
         str_fmt(label, sizeof label, "instrument=\"%s\"", a->job[i]->ins.name);

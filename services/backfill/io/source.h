@@ -17,6 +17,7 @@
 enum source_end {
     SOURCE_DONE,   // everything the source has of this day was told
     SOURCE_ABSENT, // it has nothing of it
+    SOURCE_SAME,   // its file is the one of known_sha256: nothing was told
     SOURCE_BAD,    // what it has could not be used; rows told before are good all the same
 };
 
@@ -31,6 +32,8 @@ struct source_day {
     void (*on_trouble)(void *arg, const char *why);
     // why: "" or the reason; sha256: of the file that was read, "" when there is none.
     void (*on_done)(void *arg, enum source_end end, const char *why, const char *sha256);
+    // The caller has all of the file with this SHA-256 already; NULL: it has not.
+    const char *known_sha256;
     void *arg; // also names the request when it is aborted
 };
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "services/backfill/io/app.h"
+#include "services/backfill/io/older.h"
 
 const char *state_status(const struct job *j)
 {
@@ -75,5 +76,6 @@ void state_fill(const struct job *j, struct redis_tx *tx)
     if (j->ops != NULL) {
         j->ops->state_fill(j, tx);
     }
+    older_state(a->older, j, tx);
     state_put_int(tx, "_updated_ms", wall);
 }

@@ -20,7 +20,8 @@ int store_child_main(int argc, char **argv)
         int (*run)(struct child *c, struct err *e);
     } verb[] = {{"write", 11, store_child_write},
                 {"read", 9, store_child_read},
-                {"check", 9, store_child_check}};
+                {"check", 9, store_child_check},
+                {"repair", 9, store_child_repair}};
     static struct child c;
     struct err e = {0};
     char tmp[STORE_PATH];

@@ -7,6 +7,7 @@
 //                          frames on stdin
 //   backfill --store-child read  DIR VENUE PRICE_SCALE QTY_SCALE MEMORY_MB LIB    frames on stdout
 //   backfill --store-child check DIR VENUE PRICE_SCALE QTY_SCALE MEMORY_MB LIB    JSON on stdout
+//                          (repair: the same, bad parts are set aside)
 //
 // DIR is .../venue=binance/symbol=BTCUSDT/date=2026-11-21 (store_day.h). A part is sorted in set
 // order, holds each trade once, zstd, with source, sha256, claims and whole in its metadata. It is

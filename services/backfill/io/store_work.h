@@ -49,5 +49,6 @@ void part_take_facts(struct store_part *p, const struct part_facts *f);
 int store_child_write(struct child *c, struct err *e) MUST_CHECK;
 int store_child_read(struct child *c, struct err *e) MUST_CHECK;
 int store_child_check(struct child *c, struct err *e) MUST_CHECK;
+int store_child_repair(struct child *c, struct err *e) MUST_CHECK;
 
 #endif
