@@ -24,7 +24,7 @@ struct config {
     bool backfill_enabled;
     int64_t max_missing_sec;
     char token[256], token_scope[16];
-    int64_t max_trades, ws_clients, ws_rate, ws_ping_ms, ws_silent_ms, ws_stuck_ms;
+    int64_t max_trades, ws_clients, ws_rate, ws_ping_ms, ws_silent_ms, ws_stuck_ms, command_wait_ms;
 
     // Made of the text by config_check().
     struct redis_url url;

@@ -22,6 +22,7 @@ struct app {
     struct source *source;
     struct tail *tail;
     struct push *push;
+    struct commands *commands;
     struct lists lists;
     struct pages *pages;
     struct service *service;
@@ -110,6 +111,13 @@ static void something_new(void *arg)
 {
     struct app *a = arg;
     push_note(a->push);
+    commands_note(a->commands);
+}
+
+static enum command_result give(void *arg, size_t instrument, const char *type, int64_t at_ms,
+                                struct post *p)
+{
+    return commands_send(arg, instrument, type, at_ms, p);
 }
 
 static void push_side_start(struct app *a, struct loop *loop)
@@ -133,6 +141,10 @@ static void push_side_start(struct app *a, struct loop *loop)
                                  .silent_ms = c->ws_silent_ms,
                                  .stuck_ms = c->ws_stuck_ms};
     a->push = push_new(&po);
+    a->commands = commands_new(&(struct commands_opts){
+        .store = a->gateway.store, .instance = c->instance, .wait_ms = c->command_wait_ms});
+    a->gateway.command = give;
+    a->gateway.command_arg = a->commands;
 }
 
 static void gateway_stop(struct app *a)
@@ -140,6 +152,7 @@ static void gateway_stop(struct app *a)
     web_free(a->web);
     push_free(a->push);
     tail_free(a->tail);
+    commands_free(a->commands);
     cache_free(a->gateway.cache);
     store_free(a->gateway.store);
     stats_free(a->gateway.stats);
@@ -213,10 +226,12 @@ int main(int argc, char **argv)
                               .profile_ms = cfg->profile_ms};
     app.source = source_new(&sco);
     tail_start(app.tail);
+    commands_start(app.commands, b.loop, source_redis(app.source));
     service_set_redis(app.service, source_redis(app.source));
     hold_signals(SIG_UNBLOCK);
     boot_run(&b, app.service);
     service_set_redis(app.service, NULL);
+    commands_stop(app.commands);
     source_free(app.source);
     gateway_stop(&app);
     return boot_end(&b, app.service);

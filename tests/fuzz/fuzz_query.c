@@ -36,6 +36,10 @@ static void query(size_t k, const char *s)
         if (r->param[i].type == PARAM_INT) {
             CHECK(q.num[i] >= r->param[i].min && q.num[i] <= r->param[i].max);
         }
+        for (int64_t m = 0; r->param[i].type == PARAM_LIST && m < q.num[i]; m++) {
+            CHECK(q.num[i] <= PARAM_LIST_MAX);
+            CHECK(q.list[m] >= r->param[i].min && q.list[m] <= r->param[i].max);
+        }
     }
 }
 

@@ -35,6 +35,16 @@ void still_strategy_metrics(const struct ask *a, struct jw *w);
 void context_analysis(const struct snap *s, struct jw *w); // member of an open object
 void still_diagnostics(const struct ask *a, struct jw *w);
 
+// answer_flow.c
+void live_cvd(const struct ask *a, struct jw *w);
+void still_cvd(const struct ask *a, struct jw *w);
+void still_cvd_history(const struct ask *a, struct jw *w);
+int status_cvd_reset(const struct ask *a);
+void live_cvd_reset(const struct ask *a, struct jw *w);
+void live_delta(const struct ask *a, struct jw *w);
+void live_delta_multi(const struct ask *a, struct jw *w);
+void live_delta_history(const struct ask *a, struct jw *w);
+
 // answer_debug.c
 void still_debug_vwap(const struct ask *a, struct jw *w);
 void still_debug_poc(const struct ask *a, struct jw *w);

@@ -28,7 +28,7 @@ struct channel {
 
 extern const struct channel channels[];
 extern const size_t channels_n;
-#define CHANNELS_MAX 20
+#define CHANNELS_MAX 24
 
 // Index of the channel with that name, -1 for none.
 int channel_find(const char *name, size_t n);

@@ -100,6 +100,10 @@ static void bounds(const struct param *p, char *out, size_t size)
     case PARAM_DAY:
         (void)str_copy(out, size, "YYYY-MM-DD");
         break;
+    case PARAM_LIST:
+        (void)str_fmt(out, size, "up to %d of %lld to %lld, comma separated", PARAM_LIST_MAX,
+                      (long long)p->min, (long long)p->max);
+        break;
     }
 }
 

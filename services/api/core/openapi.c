@@ -209,6 +209,18 @@ static void put_param_schema(struct jw *w, const struct param *p)
         jw_kstr(w, "type", "string");
         jw_kstr(w, "format", "date");
         break;
+    case PARAM_LIST:
+        jw_kstr(w, "type", "array");
+        jw_key(w, "items");
+        jw_obj(w);
+        jw_kstr(w, "type", "integer");
+        jw_kint(w, "minimum", p->min);
+        jw_kint(w, "maximum", p->max);
+        jw_end_obj(w);
+        jw_kint(w, "minItems", 1);
+        jw_kint(w, "maxItems", PARAM_LIST_MAX);
+        jw_kbool(w, "uniqueItems", true);
+        break;
     }
     jw_end_obj(w);
 }
@@ -223,6 +235,10 @@ static void put_params(struct jw *w, const struct route *r)
         jw_kstr(w, "in", "query");
         jw_kbool(w, "required", false);
         jw_kstr(w, "description", p->text);
+        if (p->type == PARAM_LIST) { // "60,300", not one parameter for each
+            jw_kstr(w, "style", "form");
+            jw_kbool(w, "explode", false);
+        }
         put_param_schema(w, p);
         jw_end_obj(w);
     }
@@ -297,7 +313,12 @@ static void put_responses(struct jw *w, const struct route *r)
     } else {
         put_answer(w, "200", "The answer", r);
     }
-    if (r->status != NULL) {
+    if (r->command != NULL) {
+        put_answer(w, "202", "Written, and not taken yet", r);
+        put_failure(w, "409", "Failure");
+        put_failure(w, "503", "Failure");
+        put_failure(w, "504", "Failure");
+    } else if (r->status != NULL) {
         put_answer(w, "503", "Not ready; status says why", r);
     }
     if (r->page != NULL || route_is_still(r)) {

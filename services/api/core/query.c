@@ -50,6 +50,38 @@ static bool decode(const char *s, size_t n, char *out, size_t size)
     return true;
 }
 
+// "60,300,900" into list[]; *num = how many.
+static int take_list(const struct param *p, const char *v, int64_t *list, int64_t *num,
+                     struct err *e)
+{
+    int64_t n = 0;
+    for (const char *s = v;; s++) {
+        const size_t len = strcspn(s, ",");
+        int64_t one;
+        bool ok =
+            n < PARAM_LIST_MAX && parse_i64(s, len, &one) == 0 && one >= p->min && one <= p->max;
+        for (int64_t i = 0; ok && i < n; i++) {
+            ok = list[i] != one;
+        }
+        if (!ok) {
+            return err_set(e, ERR_RANGE,
+                           "%s: '%.40s' is not a list of 1 to %d different whole numbers from "
+                           "%lld to %lld, comma separated",
+                           p->name, v, PARAM_LIST_MAX, (long long)p->min, (long long)p->max);
+        }
+        list[n++] = one;
+        s += len;
+        if (*s == '\0') {
+            break;
+        }
+    }
+    for (int64_t i = n; i < PARAM_LIST_MAX; i++) {
+        list[i] = 0;
+    }
+    *num = n;
+    return 0;
+}
+
 static int bad_symbol(const char *v, const struct instrument *ins, size_t n, struct err *e)
 {
     char list[160] = "";
@@ -100,6 +132,8 @@ static int take(const struct param *p, const char *v, const struct instrument *i
             return err_set(e, ERR_SYNTAX, "%s: '%.40s' is not a date YYYY-MM-DD", p->name, v);
         }
         return 0;
+    case PARAM_LIST:
+        return take_list(p, v, out->list, num, e);
     }
     return ERR_SYNTAX;
 }

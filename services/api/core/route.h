@@ -25,6 +25,7 @@ enum param_type {
     PARAM_INT,    // whole number min..max
     PARAM_CHOICE, // one of choices (exact)
     PARAM_DAY,    // YYYY-MM-DD
+    PARAM_LIST,   // up to PARAM_LIST_MAX whole numbers min..max, comma separated, each once
 };
 struct param {
     const char *name;
@@ -36,6 +37,7 @@ struct param {
 };
 
 #define ROUTE_PARAMS 3
+#define PARAM_LIST_MAX 8
 #define QUERY_MAX 1024 // bytes of a query string
 
 // The newest entries of the streams, held outside the snapshots; thread-safe.
@@ -45,6 +47,13 @@ struct lists {
                      int64_t from_ms, struct buf *out);
     void (*sum)(void *arg, size_t instrument, int64_t from_ms, struct recent_stats *out);
     void *arg;
+};
+
+// What became of a command that a POST gave.
+struct post {
+    bool applied;  // strategy took it; else it waits on :commands
+    char id[48];   // of its entry there
+    int64_t at_ms; // instrument clock when it was asked for
 };
 
 // Gateway-wide facts of one request.
@@ -61,6 +70,7 @@ struct env {
     const struct lists *lists;                 // NULL: none are held
     void (*own_metrics)(void *, struct buf *); // the gateway's own Prometheus text; may be NULL
     void *own_arg;
+    const struct post *post; // of a route with a command; NULL else
 };
 
 struct route;
@@ -68,7 +78,9 @@ struct query {
     const struct route *route;
     size_t instrument; // index into env.all
     bool symbol_given;
-    int64_t num[ROUTE_PARAMS]; // PARAM_INT; PARAM_CHOICE: index; PARAM_DAY: midnight ms or -1
+    int64_t num[ROUTE_PARAMS]; // PARAM_INT; PARAM_CHOICE: index; PARAM_DAY: midnight ms or -1;
+                               // PARAM_LIST: how many are in list
+    int64_t list[PARAM_LIST_MAX];
 };
 struct ask {
     const struct env *env;
@@ -90,6 +102,8 @@ struct route {
     // Instead of all of that, a page that is the same for everybody, or the path to go to.
     void (*page)(struct buf *out);
     const char *type, *to;
+    // POST: the command it puts on :commands; the answer says what became of it.
+    const char *command;
 };
 
 static inline bool route_is_page(const struct route *r)

@@ -132,6 +132,10 @@ extern const struct schema schema_clusters, schema_support, schema_clusters_debu
 extern const struct schema schema_health, schema_ready, schema_ws_health, schema_backfill;
 extern const struct schema schema_metrics, schema_symbols;
 
+// ---- schema_flow.c
+extern const struct schema schema_cvd, schema_cvd_reset, schema_cvd_history;
+extern const struct schema schema_delta, schema_delta_multi, schema_delta_history;
+
 // ---- schema_strategy.c
 extern const struct schema schema_strategy_status, schema_candles, schema_strategy_metrics;
 extern const struct schema schema_diagnostics;

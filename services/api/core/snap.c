@@ -91,7 +91,8 @@ bool snap_is_simulated(const struct snap *s)
            strcmp(rhash_get(s->sec[SEC_METRICS], "simulated"), "1") == 0 ||
            strcmp(rhash_get(s->sec[SEC_MARK], "simulated"), "1") == 0 ||
            strcmp(rhash_get(s->sec[SEC_LIQ], "simulated"), "1") == 0 ||
-           strcmp(rhash_get(s->sec[SEC_BOOK], "simulated"), "1") == 0;
+           strcmp(rhash_get(s->sec[SEC_BOOK], "simulated"), "1") == 0 ||
+           strcmp(rhash_get(s->sec[SEC_CVD], "simulated"), "1") == 0;
 }
 
 int64_t snap_day_ms(const struct snap *s)

@@ -11,24 +11,28 @@
 #include "services/api/core/rhash.h"
 
 enum section {
-    SEC_INSTRUMENT, // :instrument
-    SEC_CONTEXT,    // :context
-    SEC_DAY,        // :context:<day>
-    SEC_PREV,       // :context:<prev_day>
-    SEC_PROFILE,    // :profile:<day>
-    SEC_COVERAGE,   // :coverage
-    SEC_STRATEGY,   // :strategy
-    SEC_METRICS,    // :metrics
-    SEC_CANDLES_1M, // :candles:1m
-    SEC_CANDLES_5M, // :candles:5m
-    SEC_LIQ,        // :liquidation_clusters
-    SEC_MARK,       // :mark
-    SEC_BACKFILL,   // :backfill
-    SEC_BOOK,       // :book
-    SEC_FOOT_1M,    // :footprint:1m
-    SEC_FOOT_5M,    // :footprint:5m
-    SEC_REGIME,     // :regime
-    SEC_FEED,       // health hash of the collector that serves this instrument
+    SEC_INSTRUMENT,  // :instrument
+    SEC_CONTEXT,     // :context
+    SEC_DAY,         // :context:<day>
+    SEC_PREV,        // :context:<prev_day>
+    SEC_PROFILE,     // :profile:<day>
+    SEC_COVERAGE,    // :coverage
+    SEC_STRATEGY,    // :strategy
+    SEC_METRICS,     // :metrics
+    SEC_CANDLES_1M,  // :candles:1m
+    SEC_CANDLES_5M,  // :candles:5m
+    SEC_LIQ,         // :liquidation_clusters
+    SEC_MARK,        // :mark
+    SEC_BACKFILL,    // :backfill
+    SEC_BOOK,        // :book
+    SEC_FOOT_1M,     // :footprint:1m
+    SEC_FOOT_5M,     // :footprint:5m
+    SEC_REGIME,      // :regime
+    SEC_CVD,         // :cvd
+    SEC_CVD_MINUTES, // :cvd:minutes
+    SEC_INDICATORS,  // :indicators
+    SEC_SECONDS,     // :indicators:seconds
+    SEC_FEED,        // health hash of the collector that serves this instrument
     SEC_COUNT_,
 };
 

@@ -18,7 +18,7 @@ struct counted {
 
 struct key {
     size_t route, instrument;
-    int64_t num[ROUTE_PARAMS];
+    int64_t num[ROUTE_PARAMS], list[PARAM_LIST_MAX];
 };
 
 struct entry {
@@ -112,11 +112,15 @@ static uint64_t mix(uint64_t h, uint64_t v)
 
 static struct entry *find(struct cache *c, const struct ask *a, struct key *key)
 {
-    *key = (struct key){route_index(a->q->route), a->q->instrument, {0}};
+    *key = (struct key){route_index(a->q->route), a->q->instrument, {0}, {0}};
     uint64_t h = mix(mix(1, key->route), key->instrument);
     for (size_t i = 0; i < ROUTE_PARAMS; i++) {
         key->num[i] = a->q->num[i];
         h = mix(h, (uint64_t)key->num[i]);
+    }
+    for (size_t i = 0; i < PARAM_LIST_MAX; i++) {
+        key->list[i] = a->q->list[i];
+        h = mix(h, (uint64_t)key->list[i]);
     }
     return &c->entry[h % c->slots];
 }

@@ -54,6 +54,8 @@ static const char *reason(int status)
     switch (status) {
     case 200:
         return "OK";
+    case 202:
+        return "Accepted";
     case 204:
         return "No Content";
     case 304:
@@ -72,6 +74,8 @@ static const char *reason(int status)
         return "Method Not Allowed";
     case 408:
         return "Request Timeout";
+    case 409:
+        return "Conflict";
     case 413:
         return "Content Too Large";
     case 414:
@@ -86,6 +90,8 @@ static const char *reason(int status)
         return "Not Implemented";
     case 503:
         return "Service Unavailable";
+    case 504:
+        return "Gateway Timeout";
     default:
         return "Error";
     }
@@ -377,6 +383,7 @@ static void answer(const struct gateway *g, struct serve_scratch *s, const struc
         .own_metrics = g->own_metrics,
         .own_arg = g->own_arg,
         .lists = g->lists,
+        .post = q->route->command != NULL ? &s->post : NULL,
     };
     struct ask a = {&env, snap, q};
     struct moment at = {mono, env.redis_up};
@@ -391,6 +398,46 @@ static void answer(const struct gateway *g, struct serve_scratch *s, const struc
         }
     }
     release_snaps(s, q->route, snap, n);
+}
+
+// A command: given, then answered with what became of it.
+static void post(const struct gateway *g, struct serve_scratch *s, const struct http_in *in,
+                 const struct query *q, struct head *h, struct http_out *out)
+{
+    static const struct {
+        int status;
+        const char *text;
+    } failed[] = {
+        [COMMAND_REFUSED] = {409, "strategy did not take it: its log says why"},
+        [COMMAND_AWAY] = {503, "Redis is away: nothing was done"},
+        [COMMAND_UNKNOWN] = {504, "Redis did not answer: whether it will be done is not known"},
+        [COMMAND_BUSY] = {503, "too many commands at once: nothing was done"},
+    };
+    int64_t now_ms = -1;
+    char text[160];
+    snap_unref(store_get(g->store, q->instrument, g->clock.mono_ms(g->clock.arg), &now_ms));
+    if (!serve_is_origin_allowed(g, in->origin)) {
+        h->status = 403;
+        error_out(g, s, in, h, "Origin: not in CORS_ALLOW_ORIGINS", out);
+        return;
+    }
+    if (now_ms < 0) {
+        h->status = 503;
+        error_out(g, s, in, h, "no trade was seen yet: there is nothing to do it to", out);
+        return;
+    }
+    s->post = (struct post){.at_ms = now_ms};
+    const enum command_result r =
+        g->command != NULL
+            ? g->command(g->command_arg, q->instrument, q->route->command, now_ms, &s->post)
+            : COMMAND_AWAY;
+    if (r == COMMAND_APPLIED || r == COMMAND_QUEUED) {
+        answer(g, s, in, q, h, out);
+        return;
+    }
+    h->status = failed[r].status;
+    (void)str_fmt(text, sizeof text, "%s: %s", q->route->command, failed[r].text);
+    error_out(g, s, in, h, text, out);
 }
 
 // A page or a way to one: the same for everybody.
@@ -490,6 +537,8 @@ void serve(const struct gateway *g, struct serve_scratch *s, const struct http_i
     }
     if (route_is_page(r)) {
         page(g, s, in, r, &h, out);
+    } else if (r->command != NULL) {
+        post(g, s, in, &q, &h, out);
     } else {
         answer(g, s, in, &q, &h, out);
     }

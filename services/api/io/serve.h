@@ -11,6 +11,7 @@
 #include "common/base/clock.h"
 #include "services/api/core/route.h"
 #include "services/api/io/cache.h"
+#include "services/api/io/command.h"
 #include "services/api/io/pages.h"
 #include "services/api/io/stats.h"
 #include "services/api/io/store.h"
@@ -28,6 +29,10 @@ struct gateway {
     bool backfill_off;
     int64_t max_missing_sec;
     int64_t started_mono_ms;
+    // Gives a command and says what became of it, within a bounded time; NULL: none are taken.
+    enum command_result (*command)(void *arg, size_t instrument, const char *type, int64_t at_ms,
+                                   struct post *p);
+    void *command_arg;
     void (*own_metrics)(void *arg, struct buf *out); // for the exposition; may be NULL
     void *own_arg;
 };
@@ -45,6 +50,7 @@ struct serve_scratch {
     int64_t date_s;
     struct snap **all; // room for every instrument
     int64_t *all_now;
+    struct post post; // of the command under way
 };
 void serve_scratch_init(struct serve_scratch *s, const struct gateway *g);
 void serve_scratch_release(struct serve_scratch *s);

@@ -10,14 +10,18 @@
 
 #define TX_MAX ((size_t)4 << 20)
 #define ALL_SECTIONS (BIT(SEC_FEED) - 1)
-#define BULKY (BIT(SEC_PROFILE) | BIT(SEC_CANDLES_1M) | BIT(SEC_CANDLES_5M) | FOOTPRINTS)
+#define BULKY                                                                                      \
+    (BIT(SEC_PROFILE) | BIT(SEC_CANDLES_1M) | BIT(SEC_CANDLES_5M) | FOOTPRINTS |                   \
+     BIT(SEC_CVD_MINUTES) | BIT(SEC_SECONDS))
 
 // Notices say which of their fields changed.
-static const enum section BULK[N_BULK] = {SEC_PROFILE, SEC_CANDLES_1M, SEC_CANDLES_5M, SEC_FOOT_1M,
-                                          SEC_FOOT_5M};
+static const enum section BULK[N_BULK] = {SEC_PROFILE, SEC_CANDLES_1M,  SEC_CANDLES_5M, SEC_FOOT_1M,
+                                          SEC_FOOT_5M, SEC_CVD_MINUTES, SEC_SECONDS};
 // Candles that were trimmed are not named by notices; so many more than are kept and the hash is
 // read as a whole.
 #define CANDLES_MAX 1700
+// Seconds that are gone are named.
+#define SECONDS_MAX 8000
 
 static void read_dirty(struct inst *in);
 
@@ -40,6 +44,10 @@ void source_section_key(const struct inst *in, enum section sec, char key[KEY_MA
         [SEC_FOOT_1M] = "footprint:1m",
         [SEC_FOOT_5M] = "footprint:5m",
         [SEC_REGIME] = "regime",
+        [SEC_CVD] = "cvd",
+        [SEC_CVD_MINUTES] = "cvd:minutes",
+        [SEC_INDICATORS] = "indicators",
+        [SEC_SECONDS] = "indicators:seconds",
     };
     char text[48];
     if (tail[sec]) {
@@ -143,7 +151,8 @@ static void on_sections(struct redis *r, const struct redisReply *reply, void *a
                                   : NULL;
             k++;
             snap_set_take(next, BULK[b], h);
-            if (!h || (BULK[b] != SEC_PROFILE && rhash_count(h) > CANDLES_MAX)) {
+            const size_t most = BULK[b] == SEC_SECONDS ? SECONDS_MAX : CANDLES_MAX;
+            if (!h || (BULK[b] != SEC_PROFILE && rhash_count(h) > most)) {
                 in->dirty |= BIT(BULK[b]);
             }
             patched |= BIT(BULK[b]);
@@ -308,6 +317,9 @@ static unsigned topic_sections(struct slice topic)
         {"footprint:1m", BIT(SEC_FOOT_1M)},
         {"footprint:5m", BIT(SEC_FOOT_5M)},
         {"regime", BIT(SEC_REGIME)},
+        {"cvd:minutes", BIT(SEC_CVD_MINUTES)},
+        {"indicators", BIT(SEC_CVD) | BIT(SEC_INDICATORS)},
+        {"indicators:seconds", BIT(SEC_SECONDS)},
     };
     for (size_t i = 0; i < sizeof TOPIC / sizeof TOPIC[0]; i++) {
         if (slice_eq(topic, TOPIC[i].topic)) {

@@ -12,7 +12,7 @@
 #define FOOTPRINTS (BIT(SEC_FOOT_1M) | BIT(SEC_FOOT_5M))
 // What no notice and no version told is healed by reading everything once in a while.
 #define SOURCE_RELOAD_MS 60000
-#define N_BULK 5 // hashes too large to be read again for each trade
+#define N_BULK 7 // hashes too large to be read again for each trade
 
 struct bulk {
     struct patch due, sent; // fields to read, fields being read

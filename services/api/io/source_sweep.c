@@ -25,6 +25,8 @@ static const struct {
     {SEC_MARK, "_ver", BIT(SEC_MARK)},
     {SEC_BACKFILL, "_ver", BIT(SEC_BACKFILL)},
     {SEC_BOOK, "_ver", BIT(SEC_BOOK)},
+    {SEC_CVD, "_ver", BIT(SEC_CVD) | BIT(SEC_CVD_MINUTES)},
+    {SEC_INDICATORS, "_ver", BIT(SEC_INDICATORS) | BIT(SEC_SECONDS)},
 };
 #define N_WATCHED (sizeof WATCHED / sizeof WATCHED[0])
 

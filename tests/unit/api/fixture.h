@@ -41,6 +41,16 @@ static inline struct rhash *hash_of(const char *const *kv, size_t pairs)
     hash_of((const char *const[]){__VA_ARGS__},                                                    \
             sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *) / 2)
 
+// Takes every command at once.
+static inline enum command_result rig_command(void *arg, size_t instrument, const char *type,
+                                              int64_t at_ms, struct post *p)
+{
+    (void)arg, (void)instrument, (void)type, (void)at_ms;
+    p->applied = true;
+    (void)str_copy(p->id, sizeof p->id, "1723107600000-0");
+    return COMMAND_APPLIED;
+}
+
 static inline void rig_init(struct rig *r)
 {
     memset(r, 0, sizeof *r);
@@ -52,6 +62,7 @@ static inline void rig_init(struct rig *r)
                             .cache = cache_new(64, (size_t)8 << 20),
                             .stats = stats_new(),
                             .pages = r->pages = pages_new(),
+                            .command = rig_command,
                             .cors_origins = "http://localhost:3000, http://desk.example",
                             .started_mono_ms = 1000000};
     serve_scratch_init(&r->scratch, &r->g);
@@ -163,6 +174,24 @@ static inline struct snap *full_snap(const struct instrument *who, const char *s
                        "funding_hours", "", "last_price", "", "open_interest", "10659.509",
                        "open_interest_value", "", "mark_ts_ms", "1723107600000", "oi_ts_ms",
                        "1723107595000", "simulated", simulated, "_ver", "12"));
+    snap_set_take(s, SEC_CVD,
+                  HASH("day", "2024-08-08", "anchor", "reset", "anchor_ms", "1723107510500",
+                       "reset_ms", "1723107510500", "cvd", "-1.250", "buy_volume", "2.000",
+                       "sell_volume", "3.250", "volume_delta", "-1.250", "trades", "6", "first_ms",
+                       "1723107480000", "first_buy", "1.000", "first_sell", "0.250", "first_trades",
+                       "2", "minutes_whole", "1", "missing_ms", "0", "simulated", simulated,
+                       "_pos_commands", "1723107510600-0", "_ver", "5"));
+    snap_set_take(s, SEC_CVD_MINUTES,
+                  HASH("1723107420000", "9.000 1.000 7", "1723107480000", "4.000 4.000 9",
+                       "1723107540000", "1.000 2.000 3", "1723107600000", "0.000 1.000 1"));
+    snap_set_take(s, SEC_INDICATORS,
+                  HASH("from_ms", "1723100341000", "holes",
+                       "1723104000000-1723104001000,1723107550000-1723107550040", "simulated",
+                       simulated, "_ver", "5"));
+    snap_set_take(s, SEC_SECONDS,
+                  HASH("1723107539", "1.5 0 2;999,1,0,1;998,0.5,0,1", "1723107540",
+                       "0.5 2 3;0,0.5,0,1;1,0,2,2", "1723107599", "0 0.125 1;500,0,0.125,1",
+                       "1723107600", "0 1 1;0,0,1,1"));
     snap_set_take(
         s, SEC_FEED,
         HASH("binance:BTCUSDT.trades_connected", "1", "binance:BTCUSDT.silent", "0",

@@ -234,7 +234,8 @@ static void check_all(struct rig *r, const char *what)
             cr_assert_not_null(r->json, "%s", target);
             cr_assert_not_null(routes[i].answer, "%s has no schema", routes[i].path);
             (void)str_fmt(where, sizeof where, "%s, %s: ", what, target);
-            if (r->status == 200 || r->status == 503) {
+            const bool not_ready = r->status == 503 && routes[i].command == NULL;
+            if (r->status == 200 || not_ready) {
                 check_object(r->json, routes[i].answer, where);
             } else {
                 check_object(r->json, &schema_error, where);
@@ -407,7 +408,9 @@ Test(docs, page_names_everything_and_loads_nothing)
         cr_expect_null(strstr(r.body, NEVER[i]), "%s", NEVER[i]);
     }
     for (size_t i = 0; i < routes_n; i++) {
-        (void)str_fmt(want, sizeof want, ">%s</a>", routes[i].path);
+        // What a click must not do is no link.
+        (void)str_fmt(want, sizeof want, routes[i].command != NULL ? "POST %s</code>" : ">%s</a>",
+                      routes[i].path);
         cr_expect_not_null(strstr(r.body, want), "%s", want);
         for (const struct param *p = routes[i].param; p->name; p++) {
             (void)str_fmt(want, sizeof want, "<td class=\"m\">%s</td>", p->name);
