@@ -311,3 +311,10 @@ down: ## End the containers; data stays in its volumes
 # Not part of `make test`: it needs a Docker engine (DOCKER_HOST) and takes minutes.
 test-compose: ## Build the images and prove the demo profile in containers, kills included
 	@$(PYTHON3) tests/compose/run.py
+
+.PHONY: k8s-check prometheus-check
+k8s-check: build ## The Kubernetes manifests, rendered and judged without a cluster
+	@BIN=$(B)/bin deploy/k8s/check/run.sh
+
+prometheus-check: ## Alert rules and dashboard: every metric is there, every alert fires when it should
+	@$(PYTHON3) tests/prometheus/check.py

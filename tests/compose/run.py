@@ -175,7 +175,7 @@ def demo_cannot_reach_the_outside():
 def a_killed_one_comes_back(name):
     before, held = inspect(name)["State"], wait("a trade", newest)
     # Not `docker kill`, which the engine takes for the wish to end it: the program dies by itself.
-    run(DOCKER, "run", "--rm", "--pid=host", "--privileged", "debian:bookworm-slim", "sh", "-c",
+    run(DOCKER, "run", "--rm", "--pid=host", "debian:bookworm-slim", "sh", "-c",
         "kill -9 %d" % before["Pid"])
     wait(name + " is started again", lambda: inspect(name)["State"]["StartedAt"] != before["StartedAt"])
     wait(name + " is healthy again", lambda: healthy(name))
@@ -230,7 +230,8 @@ def main():
         claim(sigterm_ends_all_with_0)
         if failed:
             for name in PROGRAMS:
-                print("---- %s\n%s" % (name, run(DOCKER, "logs", "--tail", "8", inspect(name)["Id"], check=False)))
+                said = subprocess.run([DOCKER, "logs", "--tail", "8", inspect(name)["Id"]], capture_output=True, text=True)
+                print("---- %s\n%s" % (name, said.stdout + said.stderr))
     finally:
         if os.environ.get("KEEP") != "1":
             compose("down", "-v", "--remove-orphans", check=False)
