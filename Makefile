@@ -239,6 +239,7 @@ format: ## clang-format over every C file
 
 docs: build ## Write the option tables into the READMEs and .env.example
 	@python3 tests/lint/options.py --write $(B)/bin
+	@python3 tests/prometheus/check.py --write
 
 # ---- whole-system tests, demo, bench ------------------------------------------------------------
 

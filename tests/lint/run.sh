@@ -41,7 +41,7 @@ compiles() { # compiler
 # Left out: style of no consequence, and uninitvar, which takes out-parameters for reads; the
 # compilers and the sanitizers see those better. Unit tests are Criterion macros to it.
 cpp_check() {
-    c_files 'common/*.c' 'services/*.c' 'tests/plain/*.c' 'tests/bench/*.c' |
+    c_files 'common/*.c' 'services/*.c' 'tools/*.c' 'tests/plain/*.c' 'tests/bench/*.c' |
         cppcheck --file-list=- --enable=warning,performance,portability --inline-suppr -j"$jobs" \
             --quiet --std=c11 -I. -D_GNU_SOURCE --error-exitcode=1 \
             --suppress=missingIncludeSystem --suppress=uninitvar \
@@ -63,6 +63,8 @@ check "purity and layers of the object files" python3 tests/lint/purity.py "$lin
 check "purity and layers: self-test" python3 tests/lint/purity.py --self-test
 check "option tables in README and .env.example" python3 tests/lint/options.py --check "$lint/gcc/bin"
 check "option tables: self-test" python3 tests/lint/options.py --self-test
+check "alert rules and dashboard" python3 tests/prometheus/check.py
+check "Kubernetes manifests" env BIN="$lint/gcc/bin" deploy/k8s/check/run.sh
 check "cppcheck" cpp_check
 if command -v npm >/dev/null; then
     check "dashboard: types, eslint, prettier" dashboard

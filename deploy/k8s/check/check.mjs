@@ -3,7 +3,7 @@
 // Judges what `kubectl kustomize` rendered: by the published types (unknown fields, missing ones, wrong types; by
 // the TypeScript compiler), by the schemas' formats and patterns, and by what has to fit together: selectors and
 // labels, names of ports, configuration and secrets, names of options, the restricted profile of pod security.
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
@@ -73,7 +73,7 @@ function checkSchema(doc) {
 
 // ---- what has to fit together ----------------------------------------------------------------------------------
 
-const podOf = (d) => (d.kind === "Job" || d.spec?.template ? d.spec.template : null);
+const podOf = (d) => d.spec?.jobTemplate?.spec.template ?? d.spec?.template ?? null;
 const matches = (selector, labels) => Object.entries(selector ?? {}).every(([k, v]) => labels?.[k] === v);
 const portsOf = (template) => template.spec.containers.flatMap((c) => c.ports ?? []);
 const hasPort = (template, port) =>
@@ -87,7 +87,7 @@ function checkContainer(docs, d, c) {
   if (!c.resources?.requests?.cpu || !c.resources?.requests?.memory || !c.resources?.limits?.memory)
     fail(`${name}: no resource requests or no memory limit`);
   if (!c.image.includes(":") || c.image.endsWith(":latest")) fail(`${name}: ${c.image} names no version`);
-  for (const probe of d.kind === "Job" ? [] : ["startupProbe", "livenessProbe", "readinessProbe"]) {
+  for (const probe of d.kind.endsWith("Job") ? [] : ["startupProbe", "livenessProbe", "readinessProbe"]) {
     const p = c[probe];
     const port = p?.httpGet?.port ?? p?.tcpSocket?.port;
     if (!p) fail(`${name}: no ${probe}`);
@@ -107,7 +107,7 @@ function checkContainer(docs, d, c) {
     for (const key of Object.keys(map?.data ?? {}))
       if (!Object.values(options).some((names) => names.includes(key))) fail(`${title(map)}: no program reads ${key}`);
   }
-  const volumes = [...(d.spec.template.spec.volumes ?? []), ...(d.spec.volumeClaimTemplates ?? []).map((v) => v.metadata)];
+  const volumes = [...(podOf(d).spec.volumes ?? []), ...(d.spec.volumeClaimTemplates ?? []).map((v) => v.metadata)];
   for (const m of c.volumeMounts ?? [])
     if (!volumes.some((v) => v.name === m.name)) fail(`${name}: mounts ${m.name}, which is no volume`);
 }
@@ -132,6 +132,9 @@ function checkWorkload(docs, d) {
   for (const v of pod.volumes ?? []) {
     const [kind, ref] = v.secret ? ["Secret", v.secret.secretName] : v.configMap ? ["ConfigMap", v.configMap.name] : [];
     if (kind === "ConfigMap" && !docs.some((x) => x.kind === kind && x.metadata.name === ref)) fail(`${title(d)}: no ${kind} ${ref}`);
+    const claim = /^(\w+)-([\w-]+)-(\d+)$/.exec(v.persistentVolumeClaim?.claimName ?? "");
+    if (v.persistentVolumeClaim && !docs.some((x) => x.kind === "StatefulSet" && x.metadata.name === claim?.[2] &&
+      x.spec.volumeClaimTemplates?.some((c) => c.metadata.name === claim[1]))) fail(`${title(d)}: no claim ${v.persistentVolumeClaim.claimName}`);
     for (const item of v.secret?.items ?? []) checkKey(docs, title(d), kind, ref, item.key);
   }
   if (d.kind === "StatefulSet" && !docs.some((x) => x.kind === "Service" && x.metadata.name === d.spec.serviceName))
@@ -190,6 +193,34 @@ function checkPolicy(d, chosen) {
         if (!chosen(peer.podSelector.matchLabels).every((t) => hasPort(t, p.port))) fail(`${title(d)}: a peer has no port ${p.port}`);
 }
 
+// ---- self-test: one rendered overlay, spoiled in many ways; each has to be noticed ------------------------------
+
+const SPOILED = [
+  ["terminationGracePeriodSeconds: 20", "terminationGraceSeconds: 20", "terminationGraceSeconds"],
+  ["targetPort: health", "targetPort: helth", "no port helth"],
+  ["  SYMBOLS:", "  SYMBOLZ:", "no program reads SYMBOLZ"],
+  ["port: health\n", "port: 9999\n", "asks port 9999"],
+  ["runAsNonRoot: true", "runAsNonRoot: false", "not of the restricted profile"],
+  ["minReplicas: 2", "minReplicas: two", "must be integer"],
+  ["serviceName: strategy", "serviceName: elsewhere", "no Service elsewhere"],
+  ["secretName: bc4-redis", "secretName: other", "Secret other is not there"],
+  ["claimName: history-backfill-0", "claimName: history-backfil-0", "no claim history-backfil-0"],
+  ["minAvailable: 1\n  selector:\n    matchLabels:\n      app.kubernetes.io/component: api", "minAvailable: 1\n  selector:\n    matchLabels:\n      app.kubernetes.io/component: apo", "PodDisruptionBudget/api: selects no pod"],
+];
+
+function selfTest(file) {
+  let text = readFileSync(file, "utf8");
+  for (const [from, to] of SPOILED) {
+    if (!text.includes(from)) bad.push(`self-test: nothing to spoil: ${from}`);
+    text = text.replace(from, to);
+  }
+  const dir = mkdtempSync(path.join(here, "self-"));
+  writeFileSync(path.join(dir, "x.yaml"), text);
+  const run = spawnSync(process.execPath, [fileURLToPath(import.meta.url), process.argv[2], `x=${dir}/x.yaml`], { encoding: "utf8" });
+  for (const [from, , said] of SPOILED) if (!run.stderr.includes(said)) bad.push(`self-test: passes though "${from}" was spoiled`);
+  rmSync(dir, { recursive: true });
+}
+
 // ---- run -------------------------------------------------------------------------------------------------------
 
 for (const [name, file] of renders) {
@@ -208,5 +239,7 @@ for (const [name, file] of renders) {
   if (!docs.some((d) => d.kind === "NetworkPolicy" && Object.keys(d.spec.podSelector).length === 0)) fail("no default deny");
   console.log(`  ${name}: ${docs.length} resources`);
 }
+const production = renders.find(([name]) => name === "production");
+if (production) selfTest(production[1]);
 for (const line of bad) console.error(line);
 process.exit(bad.length ? 1 : 0);
