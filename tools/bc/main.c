@@ -73,10 +73,7 @@ static int run(struct bc *b, int argc, char **argv)
         return usage(tail ? "tail takes one instrument, e.g. binance:BTCUSDT"
                           : "status takes no operand");
     }
-    int rc = bc_connect(b);
-    if (rc == BC_OK) {
-        rc = tail ? bc_tail(b, argv[1]) : bc_status(b);
-    }
+    int rc = tail ? bc_tail(b, argv[1]) : bc_status(b);
     if (b->redis != NULL) {
         redisFree(b->redis);
     }

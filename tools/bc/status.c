@@ -363,8 +363,8 @@ int bc_status(struct bc *b)
     struct status *s = xcalloc(1, sizeof *s);
     s->bc = b;
     buf_init(&s->wrong, WRONG_MAX);
-    int rc = read_time(s);
-    if (rc == BC_OK && b->symbols[0] != '\0') {
+    int rc = BC_OK;
+    if (b->symbols[0] != '\0') {
         struct instrument ins[SYMBOLS_MAX];
         struct err e = {0};
         if (symbols_parse(b->symbols, "", "binance_ws", ins, SYMBOLS_MAX, &s->rows, &e) != 0) {
@@ -376,6 +376,8 @@ int bc_status(struct bc *b)
             s->row[i].ins = ins[i];
         }
     }
+    rc = rc == BC_OK ? bc_connect(b) : rc;
+    rc = rc == BC_OK ? read_time(s) : rc;
     rc = rc == BC_OK ? read_services(s) : rc;
     if (rc == BC_OK) {
         find_instruments(s);

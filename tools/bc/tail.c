@@ -185,6 +185,7 @@ int bc_tail(struct bc *b, const char *instrument)
         return BC_USAGE;
     }
     int rc = choose(&f, &ins);
+    rc = rc == BC_OK ? bc_connect(b) : rc;
     if (rc == BC_OK) {
         signal(SIGPIPE, SIG_IGN);
         buf_init(&f.line, LINE_MAX_BYTES);

@@ -392,11 +392,6 @@ bool worker_is_ready(const struct worker *w, char *why, size_t size)
     return follow_is_ready(w->follow, why, size);
 }
 
-const struct promhist *worker_stored(const struct worker *w)
-{
-    return follow_stored(w->follow);
-}
-
 const char *worker_name(const struct worker *w)
 {
     return w->o.ins.name;
@@ -406,6 +401,7 @@ void worker_stats(const struct worker *w, struct worker_stats *out)
 {
     *out = (struct worker_stats){.missing_ms = w->missing_ms, .holes = w->holes};
     follow_stats(w->follow, &out->follow);
+    out->stored = follow_stored(w->follow);
     if (w->has_state) {
         out->bad = w->core.bad;
         out->duplicates = w->core.ledger.duplicates;

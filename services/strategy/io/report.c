@@ -114,6 +114,8 @@ void report_metrics(struct worker *const *w, size_t n, struct buf *out)
     for (size_t i = 0; i < n; i++) {
         char labels[96];
         str_fmt(labels, sizeof labels, "instrument=\"%s\"", worker_name(w[i]));
-        promhist_text(worker_stored(w[i]), out, name, labels);
+        struct worker_stats s;
+        worker_stats(w[i], &s);
+        promhist_text(s.stored, out, name, labels);
     }
 }

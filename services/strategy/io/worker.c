@@ -625,11 +625,6 @@ bool worker_is_ready(const struct worker *w, char *why, size_t size)
     return follow_is_ready(w->follow, why, size);
 }
 
-const struct promhist *worker_stored(const struct worker *w)
-{
-    return follow_stored(w->follow);
-}
-
 const char *worker_name(const struct worker *w)
 {
     return w->o.ins.name;
@@ -637,7 +632,7 @@ const char *worker_name(const struct worker *w)
 
 void worker_stats(const struct worker *w, struct worker_stats *out)
 {
-    *out = (struct worker_stats){0};
+    *out = (struct worker_stats){.stored = follow_stored(w->follow)};
     follow_stats(w->follow, &out->follow);
     if (w->has_state) {
         const struct strategy *c = &w->core;

@@ -26,11 +26,11 @@ struct worker *worker_new(const struct worker_opts *o);
 void worker_free(struct worker *w);
 void worker_drain(struct worker *w, void (*done)(void *arg), void *arg);
 bool worker_is_ready(const struct worker *w, char *why, size_t size);
-const char *worker_name(const struct worker *w);              // "binance:BTCUSDT"
-const struct promhist *worker_stored(const struct worker *w); // see follow_stored()
+const char *worker_name(const struct worker *w); // "binance:BTCUSDT"
 
 struct worker_stats {
     struct follow_stats follow;
+    const struct promhist *stored; // see follow_stored()
     uint64_t bad, duplicates, too_old, refused, completed, revised;
     int64_t names;             // UUIDs held
     int64_t missing_ms, holes; // of the current day, as last settled
