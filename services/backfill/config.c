@@ -64,6 +64,8 @@ static const struct opt rows[] = {
      .unit = "s",
      .text = "Time without progress after which the status says error; it goes on "
              "trying."},
+    {"RECORD_DIR", NULL, OPT_STR, F(record_dir), .def = "",
+     .text = "Folder of the collector's recordings: asked before the venue is; empty: none."},
     {"BACKFILL_CACHE_ENABLED", NULL, OPT_BOOL, F(cache), .def = "true",
      .text = "Keep archives on disk, so that a day is never fetched twice."},
     {"BACKFILL_CACHE_DIR", NULL, OPT_STR, F(cache_dir), .def = "build/history",
@@ -126,6 +128,7 @@ int config_check(void *values, struct err *e)
     }
     cut_slash(c->rest_base);
     cut_slash(c->archive_base);
+    cut_slash(c->record_dir);
     c->skipped = strcmp(c->data_source, "hft_connector") == 0;
     return symbols_parse(c->symbols, c->symbol, c->data_source, c->ins, SYMBOLS_MAX, &c->n_ins, e);
 }

@@ -18,6 +18,7 @@ struct config {
     char http_host[64];
     int64_t http_port;
     bool enabled, test_mode, prev_day, archive, cache, keep_archives;
+    char record_dir[256];
     char cache_dir[256], store_lib[256];
     int64_t store_memory_mb, days;
     char binance_key[256], binance_secret[256];

@@ -75,6 +75,7 @@ static void start(struct app *a)
     a->files = http_new(a->loop, c->ca_file, 2);
     a->rest = rest_new(a);
     a->archive = archive_new(a);
+    a->recording = recording_new(a->loop, c->record_dir);
     a->store = store_new(&(struct store_opts){.loop = a->loop,
                                               .dir = c->cache_dir,
                                               .lib = c->store_lib,
@@ -98,6 +99,7 @@ static void stop(struct app *a)
         job_free(a->job[i]);
     }
     archive_free(a->archive);
+    recording_free(a->recording);
     store_free(a->store);
     rest_free(a->rest);
     http_free(a->http);

@@ -316,12 +316,12 @@ static void add_zip(struct buf *b)
     le(b, 0, 2);
 }
 
-static void add_gzip(struct buf *b)
+static void add_gzip(struct buf *b, const char *text)
 {
-    unsigned char out[1024];
+    unsigned char out[4096];
     z_stream z = {0};
-    z.next_in = (unsigned char *)(uintptr_t)ROWS;
-    z.avail_in = (unsigned)strlen(ROWS);
+    z.next_in = (unsigned char *)(uintptr_t)text;
+    z.avail_in = (unsigned)strlen(text);
     z.next_out = out;
     z.avail_out = sizeof out;
     if (deflateInit2(&z, 9, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY) == Z_OK &&
@@ -352,8 +352,44 @@ static void archives(void)
     put("fuzz_archive", buf_ptr(&b), buf_len(&b));
     buf_clear(&b);
     buf_adds(&b, "g\x07");
-    add_gzip(&b);
+    add_gzip(&b, ROWS);
     put("fuzz_archive", buf_ptr(&b), buf_len(&b));
+    buf_release(&b);
+}
+
+// Own recordings, as text and as files.
+static void recordings(void)
+{
+#define AT(rest) "1795305700000000000 " rest "\n"
+#define OPEN(conn, part)                                                                           \
+    AT("{\"rec\":\"open\",\"venue\":\"bybit\",\"kind\":\"linear\",\"url\":\"ws://"                 \
+       "h\",\"simulated\":"                                                                        \
+       "false,\"conn\":\"" conn "\",\"part\":" part "}")
+#define NAMED(t, uid)                                                                              \
+    AT("{\"topic\":\"publicTrade.BTCUSDT\",\"type\":\"snapshot\",\"ts\":" t ",\"data\":[{\"T\":" t \
+       ",\"s\":\"BTCUSDT\",\"S\":\"Buy\",\"v\":\"0.020\",\"p\":\"109378.90\",\"L\":\"PlusTick\","  \
+       "\"i\":"                                                                                    \
+       "\"" uid "-691c-5b54-9dbe-5aafe8364627\",\"BT\":false,\"seq\":4575}]}")
+#define COUNTED(t, id)                                                                             \
+    AT("{\"e\":\"aggTrade\",\"E\":" t ",\"a\":" id ",\"s\":\"BTCUSDT\",\"p\":\"64990.90\",\"q\":"  \
+       "\"0.002\",\"f\":1,\"l\":1,\"T\":" t ",\"m\":true}")
+    static const char *const text[] = {
+        OPEN("a-1", "0") NAMED("1795305700010", "2a74ac78") NAMED("1795305700020", "2a74ac79")
+            AT("{\"rec\":\"close\",\"why\":\"rotated\",\"dropped\":0}") OPEN("a-1", "1")
+                NAMED("1795305700020", "2a74ac79") NAMED("1795305700030", "2a74ac80")
+                    AT("{\"rec\":\"close\",\"why\":\"dropped\",\"dropped\":7}"),
+        OPEN("b-1", "0") COUNTED("1795305700010", "10") COUNTED("1795305700011", "11")
+            OPEN("b-2", "0") COUNTED("1795305700011", "11") COUNTED("1795305700009", "9"),
+        AT("{\"rec\":\"rest\",\"url\":\"http://h/fapi/v1/depth?symbol=BTCUSDT\",\"body\":{}}"),
+        "00-linear-1795305700000.raw.gz"};
+    struct buf b;
+    buf_init(&b, (size_t)1 << 20);
+    for (size_t i = 0; i < sizeof text / sizeof text[0]; i++) {
+        put("fuzz_record", text[i], strlen(text[i]));
+        put("fuzz_recording", text[i], strlen(text[i]) - 1);
+        add_gzip(&b, text[i]); // members of one file
+        put("fuzz_record", buf_ptr(&b), buf_len(&b));
+    }
     buf_release(&b);
 }
 
@@ -398,6 +434,7 @@ int main(int argc, char **argv)
     stored();
     edges();
     archives();
+    recordings();
     websocket();
     return 0;
 }

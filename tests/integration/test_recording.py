@@ -2,6 +2,7 @@
 simulated venue, and history that is restored from them alone."""
 
 import contextlib
+import gzip
 import json
 import os
 import pathlib
@@ -231,3 +232,61 @@ class Recorded(Scenario):
             return False
         after.callback(subprocess.run, ["umount", "-l", str(folder)], check=True)
         return True
+
+    def test_history_comes_back_from_recordings_alone(self):
+        """Redis is emptied, neither REST nor archives answer: what was recorded is delivered again,
+        once, and everything derived equals the recomputation."""
+        with Stack(label="rec-back") as s:
+            folder = s.dir / "recordings"
+            s.redis()
+            s.sim("--generate", "--from", iso(time.time() * 1000 - 60_000), "--speed", "10")
+            s.collector(RECORD_DIR=folder, WS_SLOW_MS=0)
+            with s.db() as db:
+                wait_for(lambda: db("XLEN", s.key("trades")) > 300, 30, "trades")
+                s.fault("pause")
+                wait_for(lambda: self.settled(db, s, BINANCE), 20, "the feed to rest", every=0.3)
+                before = self.stored(db, s, BINANCE)
+                s.p_collector.term(5)
+                db("FLUSHALL")
+                for name in ("context", "strategy", "api"):
+                    s.service(name)
+                s.collector(RECORD_DIR=folder, WS_SLOW_MS=0)
+                s.fault("resume")
+                wait_for(lambda: db("XLEN", s.key("trades")) > 20, 20, "live trades again")
+                dead = "http://127.0.0.1:9"
+                s.backfill(RECORD_DIR=folder, BINANCE_REST_BASE_URL=dead, BACKFILL_CACHE_ENABLED="false",
+                           BINANCE_ARCHIVE_BASE_URL=dead, BACKFILL_ARCHIVE_ENABLED="false")
+                held = lambda: self.stored(db, s, BINANCE)
+                wait_for(lambda: set(before) <= set(held()), 30, "history from recordings", every=0.3)
+                s.fault("pause")
+                wait_for(lambda: self.settled(db, s, BINANCE), 20, "the feed to rest", every=0.3)
+                after = state.stored_trades(db, s)
+                self.assertEqual(len(after), len({t.id for t in after}), "a trade came twice")
+                self.assertEqual({i: held()[i] for i in before}, before)
+                self.assert_market(s, db, after)
+                sources = {f["source"] for f in state.history_rows(db, s)}
+                self.assertEqual(sources, {"recording"})
+            s.stop_all()
+
+    def test_a_recording_of_a_simulated_market_is_no_history_of_a_real_one(self):
+        with Stack(label="rec-kind") as s:
+            folder = s.dir / "recordings"
+            s.redis()
+            s.sim("--generate", "--from", iso(time.time() * 1000 - 60_000), "--speed", "10")
+            s.collector(RECORD_DIR=folder, WS_SLOW_MS=0)
+            with s.db() as db:
+                wait_for(lambda: db("XLEN", s.key("trades")) > 100, 30, "trades")
+                s.p_collector.term(5)
+                for path in files(folder):
+                    real = text(path).replace('"simulated":true', '"simulated":false')
+                    path.write_bytes(gzip.compress(real.encode()))
+                db("FLUSHALL")
+                s.collector(WS_SLOW_MS=0)
+                dead = "http://127.0.0.1:9"
+                p = s.backfill(RECORD_DIR=folder, BINANCE_REST_BASE_URL=dead,
+                               BINANCE_ARCHIVE_BASE_URL=dead, BACKFILL_ARCHIVE_ENABLED="false")
+                row = p.wait_event("recording_absent", 20, lambda r: r["files"] > 0)
+                self.assertIn("another kind of market", row["why"])
+                self.assertEqual([f for f in state.history_rows(db, s) if f["source"] == "recording"],
+                                 [])
+            s.stop_all()

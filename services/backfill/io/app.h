@@ -6,6 +6,7 @@
 //   rest                       sends the pages of all jobs within budget and breaker
 //   archive                    downloads and reads one archive at a time for whoever asks
 //   store                      the days kept on disk, read and written by a child process
+//   recording                  days from what the collector recorded
 //   deliver                    entries -> MULTI: XADD :history, HSET :backfill with `_ids`
 //   state                      the fields of :backfill
 //
@@ -22,6 +23,7 @@
 #include "services/backfill/config.h"
 #include "services/backfill/core/breaker.h"
 #include "services/backfill/io/job.h"
+#include "services/backfill/io/recording.h"
 #include "services/backfill/io/store.h"
 
 struct app {
@@ -36,6 +38,7 @@ struct app {
     struct archive *archive;
     struct store *store;
     struct older *older; // BACKFILL_DAYS; NULL
+    struct recording *recording;
     struct timer *tick;
     struct job *job[SYMBOLS_MAX];
     size_t n, draining;

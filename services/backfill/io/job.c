@@ -231,7 +231,7 @@ static void complete(struct job *j)
     keep_sweep(j->app, &j->ins);
     log_ev(LOG_INFO, "backfill_complete", F_STR("sym", j->ins.name), F_INT("ms", j->completed_ms),
            F_INT("trades_loaded", j->loaded), F_UINT("from_store", j->rows_store),
-           F_UINT("lost", j->lost));
+           F_UINT("from_recording", j->rows_recording), F_UINT("lost", j->lost));
     deliver_touch(j->deliver);
 }
 

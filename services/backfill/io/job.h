@@ -92,12 +92,12 @@ struct job {
     void *drained_arg;
     bool archive_hit; // taken from disk
     bool cancelled;
-    uint64_t rows_rest, rows_archive, rows_store, lost;
+    uint64_t rows_rest, rows_archive, rows_store, rows_recording, lost;
 
     // Binance: by id.
     struct plan plan;
     struct idset stored_ids, stored_lost;
-    struct intake from_archive, from_store[PLAN_DAYS];
+    struct intake from_archive, from_store[PLAN_DAYS], from_recording[PLAN_DAYS];
 };
 
 void job_start(struct app *a, const struct instrument *ins);

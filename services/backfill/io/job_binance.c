@@ -1,6 +1,6 @@
 // Binance: trades have consecutive ids, so what is wanted, held and lost is counted by id.
 //
-//   store, while it is being read, before anybody else
+//   store, while it is being read, before anybody else; then own recordings
 //   the previous day from its archive, when much of it is missing
 //   everything else from REST (io/rest.c takes the plan's tasks by itself)
 
@@ -211,6 +211,60 @@ static bool ask_archive(struct job *j)
     return archive_begin(j->app->archive, &in->want);
 }
 
+// ---- rows of own recordings
+// -------------------------------------------------------------------------------
+
+static void emit_recording(void *arg, const struct history *h)
+{
+    struct intake *in = arg;
+    in->job->rows_recording += (uint64_t)h->n;
+    job_emit(in->job, h);
+}
+
+static void on_recording_row(void *arg, const struct csv_row *row)
+{
+    struct intake *in = arg;
+    // Behind a hand-over between two connections ids may run back.
+    if (in->batch.h.n > 0 && row->id <= in->batch.h.to_id) {
+        batch_flush(&in->batch);
+    }
+    take_row(in, row);
+}
+
+static void on_recording_done(void *arg, enum source_end end, const char *why, const char *sha256)
+{
+    struct intake *in = arg;
+    (void)end; // what is missing is known by id
+    (void)why;
+    (void)sha256;
+    intake_end(in, true);
+    plan_store(&in->job->plan, in->day, false);
+    job_kick(in->job);
+}
+
+// True: it will be read, nobody else is asked for the day meanwhile.
+static bool ask_recording(struct job *j, enum plan_day d)
+{
+    struct intake *in = &j->from_recording[d];
+    if (!plan_concerns(&j->plan, d)) {
+        return false;
+    }
+    in->job = j;
+    in->day = d;
+    in->want = (struct source_day){.ins = &j->ins,
+                                   .start_ms = j->plan.day[d].start_ms,
+                                   .has_room = intake_has_room,
+                                   .on_row = on_recording_row,
+                                   .on_done = on_recording_done,
+                                   .arg = in};
+    if (!recording_read(j->app->recording, &in->want)) {
+        return false;
+    }
+    in->active = true;
+    batch_init(&in->batch, "recording", emit_recording, in);
+    return true;
+}
+
 // ---- rows of the store
 // -----------------------------------------------------------------------------------
 
@@ -233,7 +287,7 @@ static void on_store_done(void *arg, enum source_end end, const char *why, const
     (void)why;
     (void)sha256;
     intake_end(in, true);
-    plan_store(&in->job->plan, in->day, false);
+    plan_store(&in->job->plan, in->day, ask_recording(in->job, in->day));
     job_kick(in->job);
 }
 
@@ -255,6 +309,8 @@ static void ask_store(struct job *j, enum plan_day d)
         in->active = true;
         batch_init(&in->batch, "store", emit_store, in);
         plan_store(&j->plan, d, true);
+    } else {
+        plan_store(&j->plan, d, ask_recording(j, d));
     }
 }
 
@@ -272,6 +328,7 @@ static void kick(struct job *j)
         }
     }
     store_kick(a->store);
+    recording_kick(a->recording);
     archive_kick(a->archive);
     rest_kick(a->rest);
 }
@@ -285,6 +342,8 @@ static void stop(struct job *j)
     for (int d = 0; d < PLAN_DAYS; d++) {
         store_abort(j->app->store, &j->from_store[d]);
         intake_end(&j->from_store[d], false);
+        recording_abort(j->app->recording, &j->from_recording[d]);
+        intake_end(&j->from_recording[d], false);
         store_flush(j->app->store, &j->ins, j->plan.day[d].start_ms);
     }
 }
@@ -320,7 +379,7 @@ static void count(const struct job *j, int64_t *done, int64_t *total)
     plan_count(&j->plan, done, total);
 }
 
-// What REST told is not asked for again.
+// What was told once is not asked for again.
 static void keep(struct job *j, const struct history *h)
 {
     size_t pos = 0;
@@ -342,7 +401,7 @@ static void on_emit(struct job *j, const struct history *h)
                F_INT("to_id", h->to_id), F_STR("reason", h->reason));
     } else {
         plan_hold(&j->plan, h->from_id, h->to_id, h->from_ms, h->to_ms);
-        if (strcmp(h->source, "rest") == 0) {
+        if (strcmp(h->source, "rest") == 0 || strcmp(h->source, "recording") == 0) {
             keep(j, h);
         }
     }
@@ -386,7 +445,11 @@ static void put_sources(const struct job *j, struct redis_tx *tx)
         }
         const bool file =
             d == PLAN_PREV && (j->plan.archive == PLAN_DONE || j->plan.archive == PLAN_RUNNING);
-        jw_kstr(&w, "source", j->rows_store > 0 ? "store" : file ? "archive" : "rest");
+        jw_kstr(&w, "source",
+                j->rows_store > 0       ? "store"
+                : j->rows_recording > 0 ? "recording"
+                : file                  ? "archive"
+                                        : "rest");
         if (d == PLAN_PREV && j->plan.archive == PLAN_ABSENT) {
             jw_kstr(&w, "archive", j->plan.archive_why);
         }

@@ -62,7 +62,7 @@ struct tape {
     int64_t first_ms, last_ms;
     int64_t file_order; // the largest event time of the file so far
     int files;
-    bool own;      // the file is an own recording
+    bool own; // the file is an own recording
     bool any_own;
     int64_t rx_us; // of the line being read, where own
     struct own_units units[MARKET_MAX_LANES];

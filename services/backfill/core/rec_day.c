@@ -1,0 +1,228 @@
+#include "services/backfill/core/rec_day.h"
+
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/feed/bybit.h"
+#include "common/market/trade.h"
+
+#define SLACK_MS INT64_C(300000)
+#define SIM_SLACK_MS (INT64_C(36) * 3600000)
+#define SPANS 4096
+#define NAMES ((size_t)8 << 20) // of a day: 200 MB at most, when so many trades are told
+
+int64_t rec_day_slack_ms(const struct instrument *ins)
+{
+    return ins->simulated ? SIM_SLACK_MS : SLACK_MS;
+}
+
+bool rec_day_wants(const struct instrument *ins, int64_t start_ms, const struct record_name *file,
+                   int64_t written_ms)
+{
+    const int64_t slack = rec_day_slack_ms(ins);
+    const char *kind = ins->venue == VENUE_BYBIT ? "linear" : "market";
+    return strcmp(file->kind, kind) == 0 && file->start_ms < start_ms + MS_PER_DAY + slack &&
+           written_ms >= start_ms - slack;
+}
+
+void rec_day_init(struct rec_day *d, const struct instrument *ins, int64_t start_ms)
+{
+    memset(d, 0, sizeof *d);
+    d->ins = ins;
+    d->start_ms = start_ms;
+    d->slack_ms = rec_day_slack_ms(ins);
+    idset_init(&d->ids, SPANS);
+    uidset_init(&d->uids, NAMES);
+}
+
+void rec_day_release(struct rec_day *d)
+{
+    idset_release(&d->ids);
+    uidset_release(&d->uids);
+}
+
+// ---- stretches ---------------------------------------------------------------------------------
+
+static void claim(struct rec_day *d, const struct rec_stretch *s)
+{
+    const int64_t end_ms = d->start_ms + MS_PER_DAY;
+    int64_t from = s->first_ms + 1, to = s->last_ms;
+    from = from < d->start_ms ? d->start_ms : from;
+    to = to > end_ms ? end_ms : to;
+    if (s->first_ms >= 0 && from < to && d->on_claim != NULL && d->ins->venue == VENUE_BYBIT) {
+        d->claims++;
+        d->on_claim(d->arg, from, to);
+    }
+}
+
+static void restart(struct rec_stretch *s)
+{
+    s->first_ms = s->last_ms = -1;
+}
+
+// Something of the stretch may be missing here.
+static void cut(struct rec_day *d)
+{
+    claim(d, &d->now);
+    restart(&d->now);
+}
+
+static void opened(struct rec_day *d, const struct record_line *l)
+{
+    if (d->open) {
+        cut(d);
+    }
+    d->open = l->simulated == d->ins->simulated;
+    d->other_kind += d->open ? 0 : 1;
+    str_copy(d->now.conn, sizeof d->now.conn, l->conn);
+    d->now.part = l->part;
+    restart(&d->now);
+    for (size_t i = 0; i < d->n_parked && d->open; i++) {
+        struct rec_stretch *p = &d->parked[i];
+        if (strcmp(p->conn, l->conn) != 0) {
+            continue;
+        }
+        if (p->part + 1 == l->part) {
+            d->now.first_ms = p->first_ms;
+            d->now.last_ms = p->last_ms;
+        } else {
+            claim(d, p);
+        }
+        *p = d->parked[--d->n_parked];
+        break;
+    }
+}
+
+static void closed(struct rec_day *d, bool rotated)
+{
+    if (!d->open) {
+        return;
+    }
+    d->open = false;
+    if (!rotated || d->n_parked == REC_DAY_PARKED) {
+        cut(d);
+        return;
+    }
+    d->parked[d->n_parked++] = d->now;
+}
+
+// ---- trades ------------------------------------------------------------------------------------
+
+static bool is_told(struct rec_day *d, const struct frame *f, struct trade_uid uid)
+{
+    return f->kind == FRAME_AGG_TRADE ? !idset_add(&d->ids, f->id, f->trade_ms)
+                                      : uidset_add(&d->uids, uid) == UIDSET_HELD;
+}
+
+static void row(struct rec_day *d, const struct frame *f)
+{
+    struct trade t;
+    struct trade_uid uid = {0, 0};
+    const bool named = f->kind == FRAME_UID_TRADE;
+    if ((named && (trade_uid_parse(f->uid, &uid) != 0 || (uid.hi | uid.lo) == 0)) ||
+        (!named && f->market != 1) ||
+        trade_set_numbers(&t, d->ins, f->price, f->qty) != REFUSE_NONE) {
+        d->refused++;
+        cut(d);
+        return;
+    }
+    if (d->now.first_ms < 0) {
+        d->now.first_ms = f->trade_ms;
+    }
+    d->now.last_ms = f->trade_ms > d->now.last_ms ? f->trade_ms : d->now.last_ms;
+    if (f->trade_ms < d->start_ms || f->trade_ms >= d->start_ms + MS_PER_DAY ||
+        is_told(d, f, uid)) {
+        return;
+    }
+    const struct csv_row r = {.ts_ms = f->trade_ms,
+                              .id = !named       ? f->id
+                                    : f->seq > 0 ? f->seq
+                                                 : 0,
+                              .price = f->price,
+                              .qty = f->qty,
+                              .uid = named ? f->uid : (struct slice){"", 0},
+                              .symbol = f->symbol,
+                              .side = f->maker ? SIDE_SELL : SIDE_BUY,
+                              .flags = f->flags};
+    d->rows++;
+    d->on_row(d->arg, &r);
+}
+
+static void on_frame(void *arg, const struct frame *f)
+{
+    struct rec_day *d = arg;
+    const bool ours = slice_eq(f->symbol, d->ins->symbol);
+    if (f->kind == FRAME_MALFORMED) {
+        if (f->hides_trade && (ours || f->symbol.n == 0)) {
+            d->refused++;
+            cut(d);
+        }
+        return;
+    }
+    // Single fills (@trade) have numbers of their own and are not taken.
+    if (ours && (f->kind == FRAME_UID_TRADE || f->kind == FRAME_AGG_TRADE)) {
+        row(d, f);
+    }
+}
+
+static bool starts(struct slice s, const char *with)
+{
+    const size_t n = strlen(with);
+    return s.n >= n && memcmp(s.p, with, n) == 0;
+}
+
+static void message(struct rec_day *d, struct slice json)
+{
+    if (d->ins->venue == VENUE_BINANCE) {
+        frame_decode_each(json.p, json.n, d->space, on_frame, d);
+    } else if (!starts(json, "{\"topic\":\"orderbook.") && !starts(json, "{\"topic\":\"tickers.")) {
+        bybit_decode(json.p, json.n, d->space, on_frame, d);
+    }
+}
+
+bool rec_day_line(struct rec_day *d, const char *p, size_t n)
+{
+    struct record_line l;
+    switch (record_line_parse(p, n, &l)) {
+    case RECORD_OPEN:
+        opened(d, &l);
+        return true;
+    case RECORD_CLOSE:
+        closed(d, l.rotated);
+        return true;
+    case RECORD_REST:
+        return true;
+    case RECORD_BAD:
+        if (d->open) {
+            cut(d);
+        }
+        return true;
+    case RECORD_FRAME:
+        break;
+    }
+    const int64_t rx_ms = l.rx_ns / 1000000;
+    if (rx_ms >= d->start_ms + MS_PER_DAY + d->slack_ms) {
+        return false;
+    }
+    if (d->open && rx_ms >= d->start_ms - d->slack_ms) {
+        message(d, l.json);
+    }
+    return true;
+}
+
+void rec_day_file_end(struct rec_day *d)
+{
+    if (d->open) {
+        cut(d);
+        d->open = false;
+    }
+}
+
+void rec_day_end(struct rec_day *d)
+{
+    rec_day_file_end(d);
+    for (size_t i = 0; i < d->n_parked; i++) {
+        claim(d, &d->parked[i]);
+    }
+    d->n_parked = 0;
+}
