@@ -37,8 +37,8 @@ struct heard {
 static bool hear(void *arg, const char *p, size_t n)
 {
     struct heard *h = arg;
-    strncat(h->text, "|", 2);
-    strncat(h->text, p, n);
+    const size_t have = strlen(h->text);
+    str_fmt(h->text + have, sizeof h->text - have, "|%.*s", (int)n, p);
     return ++h->n != h->stop_after;
 }
 
