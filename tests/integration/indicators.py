@@ -169,6 +169,74 @@ def strength(bins):
 # ---- what is stored ----------------------------------------------------------------------------
 
 
+# ---- volume by second, CVD -------------------------------------------------------------------
+
+
+def flow(trades):
+    """(bought, sold, count)"""
+    buy = sum((t.qty for t in trades if t.side == "buy"), Fraction(0))
+    return buy, sum((t.qty for t in trades), Fraction(0)) - buy, len(trades)
+
+
+def grouped(trades, length_ms):
+    out = {}
+    for t in trades:
+        out.setdefault(t.ts // length_ms, []).append(t)
+    return out
+
+
+def flow_of(text):
+    buy, sell, n = text.split(" ")
+    return Fraction(buy), Fraction(sell), int(n)
+
+
+def anchor_of(market, commands):
+    """(kind, ms, first ms that counts) in force: the day's begin or its newest reset."""
+    resets = [int(f["at_ms"]) for _, f in commands if f.get("type") == "cvd_reset"]
+    newest = max(resets, default=-1)
+    if newest >= market.cur_start:
+        return "reset", newest, newest + 1
+    return "day", market.cur_start, market.cur_start
+
+
+def cvd_history(market, commands):
+    """[(minute, CVD at its begin, CVD at its end, flow)]"""
+    _, _, begin = anchor_of(market, commands)
+    total, rows = Fraction(0), []
+    for minute, trades in sorted(grouped([t for t in market.cur.trades if t.ts >= begin],
+                                         MINUTE_MS).items()):
+        one = flow(trades)
+        rows.append((minute * MINUTE_MS, total, total + one[0] - one[1], one))
+        total = rows[-1][2]
+    return rows
+
+
+def check_flow(db, key, market, found):
+    commands = db.stream(key("commands"))
+    kind, anchor_ms, begin = anchor_of(market, commands)
+    buy, sell, n = flow([t for t in market.cur.trades if t.ts >= begin])
+    qty = market.units.qty
+    stored = db.hash(key("cvd"))
+    found.fields("cvd", stored, {
+        "day": reference.day_name(market.cur_start), "anchor": kind, "anchor_ms": str(anchor_ms),
+        "cvd": qty(buy - sell), "volume_delta": qty(buy - sell), "buy_volume": qty(buy),
+        "sell_volume": qty(sell), "trades": str(n), "minutes_whole": "1"})
+    want = {str(m * MINUTE_MS): flow(t) for m, t in grouped(market.cur.trades, MINUTE_MS).items()}
+    got = {k: flow_of(v) for k, v in db.hash(key("cvd:minutes")).items()}
+    found.same("cvd:minutes", got, want)
+    newest = market.newest // 1000
+    kept = [t for t in market.trades if t.ts // 1000 > newest - 7260]
+    got = {}
+    for second, text in db.hash(key("indicators:seconds")).items():
+        head, *parts = text.split(";")
+        rows = [p.split(",") for p in parts]
+        got[int(second)] = (flow_of(head), {int(r[0]): flow_of(" ".join(r[1:])) for r in rows})
+    want = {s: (flow(t), {ms % 1000: flow(v) for ms, v in grouped(t, 1).items()})
+            for s, t in grouped(kept, 1000).items()}
+    for s in sorted(set(got) | set(want)):
+        found.same(f"indicators:seconds {s}", got.get(s), want.get(s))
+
+
 def check(db, key, market, found, exact, timeframes):
     """Adds differences between Redis and the recomputation to `found`."""
     every_step(market)  # takes its time, so it comes before anything is read
@@ -183,6 +251,7 @@ def check(db, key, market, found, exact, timeframes):
             found.same(f"footprint:{name} {start}", have, rows)
             have = [(r["side"], r["from"], r["to"]) for r in got.get("stacked", [])]
             found.same(f"footprint:{name} {start} stacked", have, stacks)
+    check_flow(db, key, market, found)
     complete = db.hash(key("strategy")).get("complete_1m", "")
     if complete:
         found.fields("regime", db.hash(key("regime")), regime_fields(market, int(complete)))

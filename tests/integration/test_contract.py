@@ -48,6 +48,10 @@ WINDOW = {"start": W, "end": W, "duration_minutes": NUM}
 TRADE = {"id": ANY, "price": NUM, "qty": NUM, "side": OneOf("buy", "sell"), "ts": WHEN}
 CLUSTER = {"price_level": NUM, "buy_liquidations": NUM, "sell_liquidations": NUM,
            "total_liquidations": NUM, "ratio": NUM}
+CVD = {"cvd": N, "reset_time": W, "seconds_since_reset": N, "buy_volume": N, "sell_volume": N,
+       "volume_delta": N}
+DELTA = {"period": INT, "buy_volume": N, "sell_volume": N, "volume_delta": N, "trade_count": I,
+         "timestamp": W}
 END_TRADE = Maybe({"price": NUM, "qty": NUM, "ts": WHEN})
 
 CONTRACT = {
@@ -104,6 +108,11 @@ CONTRACT = {
     "/trades?limit=5": {"trades": [TRADE]},
     "/trades/stats": {"count": INT},
     "/trades/range?minutes=5": {"trades": [TRADE]},
+    "/indicators/cvd": CVD,
+    "/indicators/cvd/history?limit=5": {"history": [{"timestamp": WHEN, "cvd": NUM}]},
+    "/indicators/volume-delta?period=60": DELTA,
+    "/indicators/volume-delta/history?period=60": {"history": [DELTA]},
+    "/indicators/volume-delta/multi?periods=60,300,900": {"periods": [DELTA]},
     "/liquidations/clusters": {
         "clusters": [CLUSTER], "nearest_support": Maybe(CLUSTER),
         "nearest_resistance": Maybe(CLUSTER), "timestamp": W},
@@ -119,10 +128,13 @@ KNOWN = ("/price price", "/price ts", "/levels VWAP", "/levels POCd", "/levels V
          "/strategy/metrics metrics", "/debug/vwap first_trade", "/debug/poc poc_price",
          "/debug/exchangeinfo tickSize", "/metrics last_trade_ts", "/health session",
          "/health metrics_precision", "/ws/health trades.last_ts", "/coverage day",
-         "/strategy/status engine_state.last_update")
+         "/strategy/status engine_state.last_update", "/indicators/cvd cvd",
+         "/indicators/cvd reset_time", "/indicators/volume-delta volume_delta")
 REFUSED = ("/price?symbol=NOSUCH", "/context?vwap_mode=median", "/context?symbol=bybit:NOSUCH",
            "/strategy/candles?timeframe=2m", "/strategy/candles?count=0",
-           "/strategy/candles?count=1001", "/strategy/candles?count=ten", "/trades?limit=0")
+           "/strategy/candles?count=1001", "/strategy/candles?count=ten", "/trades?limit=0",
+           "/indicators/volume-delta?period=3601", "/indicators/volume-delta/multi?periods=60,0",
+           "/indicators/cvd/history?limit=0")
 
 
 def problems(value, kind, where):
@@ -188,6 +200,7 @@ class Contract(Scenario):
             wait_for(lambda: not self.unknown(s), 30, lambda: f"unknown: {self.unknown(s)}", every=0.1)
             self.check_names(s, (None, "BTCUSDT", "binance:BTCUSDT"))
             self.check_described(s)
+            self.check_reset(s)
             self.check_prometheus(s)
             s.stop_all()
 
@@ -211,6 +224,17 @@ class Contract(Scenario):
         self.assertEqual((status, headers["Content-Type"]), (200, "text/html; charset=utf-8"))
         self.assertIn("/strategy/candles", body)
 
+    def check_reset(self, s):
+        """The one thing a client may change; signals do not exist yet."""
+        status, _, body = fetch(s.api_port, "/indicators/cvd/reset", "POST")
+        self.assertIn(status, (200, 202), body)
+        self.assertEqual(problems(json.loads(body), CVD, "POST reset"), [])
+        self.shape(fetch(s.api_port, "/indicators/cvd/reset"), 405)
+        self.shape(fetch(s.api_port, "/indicators/cvd/reset", "POST", Content_Length="2"), 413)
+        for path, method in (("/signals/current", "GET"), ("/signals/history", "GET"),
+                             ("/signals/analyze", "POST")):
+            self.shape(fetch(s.api_port, path, method), 404)
+
     def check_prometheus(self, s):
         for accept in ("application/openmetrics-text", "text/plain;version=0.0.4"):
             _, headers, body = http(f"http://127.0.0.1:{s.api_port}/metrics", headers={"Accept": accept})
@@ -226,6 +250,7 @@ class Contract(Scenario):
             self.assertEqual(self.unknown(s), list(KNOWN))
             self.errors(s.api_port)
             self.methods(s.api_port)
+            self.shape(fetch(s.api_port, "/indicators/cvd/reset", "POST"), 401)
             s.p_api.term(5)
             s.service("api", API_TOKEN="s3cret", API_TOKEN_SCOPE="all")
             self.token(s.api_port)

@@ -296,7 +296,8 @@ void flow_indicator_fields(struct strategy *s, int64_t now_ms, field_sink sink, 
 {
     static const int period[] = {60, 300, 900, 3600};
     const struct out o = {sink, arg, &s->ledger.ins};
-    put_ms(&o, "from_ms", s->seconds.newest < 0 ? -1 : seconds_from_ms(&s->seconds));
+    const bool any = s->seconds.newest >= 0 || s->seconds.known_ms > 0;
+    put_ms(&o, "from_ms", any ? seconds_from_ms(&s->seconds) : -1);
     put_holes(s, &o);
     put(&o, "simulated", s->ledger.ins.simulated ? "1" : "0");
     put_ms(&o, "_at_ms", now_ms);

@@ -21,6 +21,7 @@
 #include "services/strategy/io/flow.h"
 #include "services/strategy/io/indicators.h"
 #include "services/strategy/io/load.h"
+#include "services/strategy/io/run.h"
 
 #define REFRESH_MS 1000
 #define COMMANDS_POLL_MS 100
@@ -205,6 +206,16 @@ static void on_days(void *arg, const struct err *why)
     }
 }
 
+// From the beginning of the streams; whatever is stored is replaced.
+static void begin_anew(struct worker *w)
+{
+    w->replace_all = true;
+    w->loading = false;
+    flows_rebuild(&w->flows);
+    flows_start(&w->flows);
+    follow_loaded(w->follow, NULL, NULL);
+}
+
 static void on_strategy(struct redis *r, const redisReply *reply, void *arg)
 {
     struct worker *w = arg;
@@ -216,6 +227,10 @@ static void on_strategy(struct redis *r, const redisReply *reply, void *arg)
         reject(w, e.text);
         return;
     }
+    if (!w->stored.found) {
+        begin_anew(w); // without it the rest means nothing
+        return;
+    }
     daystore_load(&w->days, r, w->stored.day_ms, slice_of(buf_cstr(&w->stored.ids)), on_days, w);
 }
 
@@ -224,11 +239,7 @@ static void on_begun(void *arg)
 {
     struct worker *w = arg;
     if (w->scratch) {
-        w->replace_all = true;
-        w->loading = false;
-        flows_rebuild(&w->flows);
-        flows_start(&w->flows);
-        follow_loaded(w->follow, NULL, NULL);
+        begin_anew(w);
         return;
     }
     struct redis *r = follow_redis(w->follow);
@@ -330,12 +341,6 @@ static void put(void *arg, const char *field, const char *value, size_t n)
     redis_tx_hset(arg, field, value, n);
 }
 
-static void put_i64(struct redis_tx *tx, const char *field, int64_t v)
-{
-    char s[24];
-    redis_tx_hset(tx, field, s, fmt_i64(s, v));
-}
-
 static void put_candle(void *arg, size_t tf, int64_t start_ms, const char *json, size_t n)
 {
     struct worker *w = arg;
@@ -401,44 +406,6 @@ static void publish(struct worker *w, const char *topic, const char *changed)
 static void del_key(struct worker *w, const char *key)
 {
     redis_tx_argv(w->tx, 2, (struct slice[]){slice_of("DEL"), slice_of(key)});
-}
-
-static void write_run_fields(struct worker *w, int64_t clock_ms)
-{
-    struct strategy *c = &w->core;
-    struct follow_stats st;
-    follow_stats(w->follow, &st);
-    buf_clear(&w->text);
-    ledger_proof_text(&c->ledger, &w->text);
-    redis_tx_hset(w->tx, "_ids", buf_ptr(&w->text), buf_len(&w->text));
-    buf_clear(&w->text);
-    strategy_stale_text(c, &w->text);
-    redis_tx_hset(w->tx, "_stale", buf_ptr(&w->text), buf_len(&w->text));
-    put_i64(w->tx, "_ver", (int64_t)c->ver);
-    put_i64(w->tx, "_updated_ms", loop_wall_us(w->o.loop) / 1000);
-    put_i64(w->tx, "_lag_ms", st.lag_ms);
-    put_i64(w->tx, "_clock_ms", clock_ms);
-    put_i64(w->tx, "_session_ms", c->phase.seen_ms);
-    put_i64(w->tx, "_newest_rx_us", c->seen_rx_us);
-    put_i64(w->tx, "_duplicates", (int64_t)c->ledger.duplicates);
-    put_i64(w->tx, "_too_old", (int64_t)c->ledger.too_old);
-    put_i64(w->tx, "_bad", (int64_t)c->bad);
-    put_i64(w->tx, "_reloads", (int64_t)c->reloads);
-}
-
-static void write_metrics_run_fields(struct worker *w)
-{
-    const struct strategy *c = &w->core;
-    put_i64(w->tx, "_window_sec", w->o.window_sec);
-    put_i64(w->tx, "_window_count", c->window.count);
-    char rate[DEC_TEXT];
-    dec_format(rate, c->window.count * 1000 / w->o.window_sec, 3, 3);
-    redis_tx_hset(w->tx, "_window_rate", rate, strlen(rate));
-    put_i64(w->tx, "_buffer_size", c->window.count);
-    put_i64(w->tx, "_updated_ms", loop_wall_us(w->o.loop) / 1000);
-    put_i64(w->tx, "_latency_p50_us", latency_percentile(&w->latency, 50));
-    put_i64(w->tx, "_latency_p99_us", latency_percentile(&w->latency, 99));
-    put_i64(w->tx, "_ver", (int64_t)c->ver);
 }
 
 static void publish_flow(void *arg, const char *topic, const char *what)
@@ -519,13 +486,13 @@ static bool on_flush(void *arg, struct redis_tx *tx, bool caught_up)
     }
     redis_tx_hset_begin(tx, w->strategy_key);
     strategy_fields(c, put, tx);
-    write_run_fields(w, clock);
+    run_fields(tx, c, w->follow, clock, loop_wall_us(w->o.loop) / 1000, &w->text);
     redis_tx_hset_end(tx);
     redis_tx_hset_begin(tx, w->metrics_key);
     if (counted) {
         strategy_metrics(c, put, tx);
     }
-    write_metrics_run_fields(w);
+    run_metrics(tx, c, w->o.window_sec, loop_wall_us(w->o.loop) / 1000, &w->latency);
     redis_tx_hset_end(tx);
     write_notices(w, changed, regime);
     if (flow) {
