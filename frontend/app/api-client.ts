@@ -25,8 +25,8 @@ const PATHS: Record<SliceName, string> = {
   metrics: "/metrics",
   strategy: "/strategy/status",
   footprint: "/strategy/metrics",
-  candles1m: "/strategy/candles?timeframe=1m&count=1000",
-  candles5m: "/strategy/candles?timeframe=5m&count=1000",
+  candles1m: "/strategy/candles?timeframe=1m",
+  candles5m: "/strategy/candles?timeframe=5m",
   coverage: "/coverage",
   symbols: "/symbols",
   trades: "/trades?limit=200",
@@ -99,10 +99,14 @@ export async function fetchSlice<K extends SliceName>(
   base: string,
   slice: K,
   symbol: string | null,
+  query = "",
   timeoutMs = 5000,
 ): Promise<Slices[K]> {
-  return toSlice(slice, await fetchJson(base + pathOf(slice, symbol), timeoutMs));
+  return toSlice(slice, await fetchJson(base + pathOf(slice, symbol, query), timeoutMs));
 }
+
+// The page arrives with what the first look needs; older candles are asked for by the client.
+const FIRST_QUERY: Partial<Record<SliceName, string>> = { candles1m: "count=180" };
 
 const FIRST: readonly SliceName[] = [
   "health",
@@ -124,7 +128,7 @@ export async function fetchInitial(base: string, symbol: string | null): Promise
   await Promise.all(
     FIRST.map(async (slice) => {
       try {
-        data[slice] = await fetchSlice(base, slice, symbol, 1500);
+        data[slice] = await fetchSlice(base, slice, symbol, FIRST_QUERY[slice] ?? "", 1500);
       } catch {
         // The page is rendered without it.
       }

@@ -3,20 +3,17 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import dynamic from "next/dynamic";
 import { fetchSlice } from "./api-client";
-import {
-  FootprintPanel,
-  BookPanel,
-  EventsPanel,
-  LiquidationsPanel,
-  TapePanel,
-  TopBinsPanel,
-} from "./components/panels/flow";
+import { PanelBoundary } from "./components/panel";
+import { BookPanel, TopBinsPanel } from "./components/panels/book";
+import { EventsPanel } from "./components/panels/events";
+import { FootprintPanel } from "./components/panels/footprint";
+import { LiquidationsPanel, TapePanel } from "./components/panels/tape";
 import { LevelsPanel, MarkPanel, MetricsPanel } from "./components/panels/numbers";
 import { CoveragePanel, FeedsPanel, SessionPanel, TrustPanel } from "./components/panels/status";
 import { Banners, TopBar } from "./components/top-bar";
 import { Feed } from "./lib/feed";
 import { decimalsOf } from "./lib/format";
-import { NowProvider, StoreContext, useSlice, useStored } from "./lib/hooks";
+import { NowProvider, StoreContext, useSlice } from "./lib/hooks";
 import { Store } from "./lib/store";
 import type { InitialData } from "./types";
 
@@ -41,19 +38,35 @@ function schedule(flush: () => void): void {
   }
 }
 
+// The page's first script chose; "dark" until the page runs in a browser, so that both renderings
+// agree. The document changes before anybody draws with the new colours.
+function useTheme(): ["dark" | "light", () => void] {
+  const [theme, setTheme] = useState<"dark" | "light">("dark");
+  useEffect(() => {
+    setTheme(document.documentElement.dataset.theme === "light" ? "light" : "dark");
+  }, []);
+  const toggle = useCallback(() => {
+    const next = document.documentElement.dataset.theme === "light" ? "dark" : "light";
+    document.documentElement.dataset.theme = next;
+    try {
+      window.localStorage.setItem("bc4.theme", next);
+    } catch {
+      // Then it lasts as long as the page.
+    }
+    setTheme(next);
+  }, []);
+  return [theme, toggle];
+}
+
 function Board(p: { feed: Feed; initial: InitialData }): React.ReactElement {
   const symbols = useSlice("symbols").data?.symbols ?? [];
   const first =
     p.initial.symbols?.symbols.find((s) => s.default)?.symbol ?? p.initial.price?.instrument ?? null;
   const [chosen, setChosen] = useState<string | null>(first);
-  const [theme, setTheme] = useStored<"dark" | "light">("bc4.theme", "dark");
+  const [theme, onTheme] = useTheme();
   const symbol = chosen ?? symbols.find((s) => s.default)?.symbol ?? null;
   const its = symbols.find((s) => s.symbol === symbol);
   const { feed } = p;
-
-  useEffect(() => {
-    document.documentElement.dataset.theme = theme;
-  }, [theme]);
 
   useEffect(() => {
     if (symbol !== null) {
@@ -69,40 +82,71 @@ function Board(p: { feed: Feed; initial: InitialData }): React.ReactElement {
     }),
     [its?.tickSize, its?.stepSize],
   );
-  const onTheme = useCallback(() => {
-    setTheme(theme === "dark" ? "light" : "dark");
-  }, [theme, setTheme]);
 
   return (
-    <>
+    <div className="page">
       <a className="skip" href="#board">
         Skip to the panels
       </a>
-      <Banners />
-      <TopBar decimals={units.price} symbol={symbol} onSymbol={setChosen} theme={theme} onTheme={onTheme} />
+      <div className="head">
+        <Banners />
+        <TopBar decimals={units.price} symbol={symbol} onSymbol={setChosen} theme={theme} onTheme={onTheme} />
+      </div>
       <main id="board" className="board">
-        <div className="column">
-          <PriceChart theme={theme} />
-          <CoveragePanel />
-          <FootprintPanel units={units} />
-          <EventsPanel units={units} />
+        <div className="column wide">
+          <PanelBoundary area="chart">
+            <PriceChart theme={theme} />
+          </PanelBoundary>
+          <PanelBoundary area="coverage">
+            <CoveragePanel />
+          </PanelBoundary>
+          <div className="pair">
+            <PanelBoundary area="footprint">
+              <FootprintPanel units={units} />
+            </PanelBoundary>
+            <PanelBoundary area="events">
+              <EventsPanel units={units} />
+            </PanelBoundary>
+          </div>
         </div>
         <div className="column">
-          <MetricsPanel units={units} />
-          <LevelsPanel units={units} />
-          <FeedsPanel />
-          <MarkPanel units={units} />
-          <TapePanel units={units} />
+          <PanelBoundary area="book">
+            <BookPanel units={units} />
+          </PanelBoundary>
+          <PanelBoundary area="tape">
+            <TapePanel units={units} />
+          </PanelBoundary>
         </div>
         <div className="column">
-          <SessionPanel />
-          <TrustPanel />
-          <BookPanel units={units} />
-          <TopBinsPanel units={units} />
-          <LiquidationsPanel units={units} />
+          <PanelBoundary area="metrics">
+            <MetricsPanel units={units} />
+          </PanelBoundary>
+          <PanelBoundary area="levels">
+            <LevelsPanel units={units} />
+          </PanelBoundary>
+          <PanelBoundary area="top">
+            <TopBinsPanel units={units} />
+          </PanelBoundary>
+        </div>
+        <div className="column">
+          <PanelBoundary area="session">
+            <SessionPanel />
+          </PanelBoundary>
+          <PanelBoundary area="trust">
+            <TrustPanel />
+          </PanelBoundary>
+          <PanelBoundary area="feeds">
+            <FeedsPanel />
+          </PanelBoundary>
+          <PanelBoundary area="mark">
+            <MarkPanel units={units} />
+          </PanelBoundary>
+          <PanelBoundary area="liquidations">
+            <LiquidationsPanel units={units} />
+          </PanelBoundary>
         </div>
       </main>
-    </>
+    </div>
   );
 }
 

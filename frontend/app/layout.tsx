@@ -12,9 +12,17 @@ export const viewport: Viewport = {
   colorScheme: "dark light",
 };
 
+const THEME = `try {
+  document.documentElement.dataset.theme = localStorage.getItem("bc4.theme") === "light" ? "light" : "dark";
+} catch (e) {}`;
+
 export default function RootLayout({ children }: { children: React.ReactNode }): React.ReactElement {
   return (
-    <html lang="en" data-theme="dark">
+    <html lang="en" data-theme="dark" suppressHydrationWarning>
+      <head>
+        {/* Before the first paint: nobody who chose light sees dark first. */}
+        <script dangerouslySetInnerHTML={{ __html: THEME }} />
+      </head>
       <body>{children}</body>
     </html>
   );

@@ -23,6 +23,7 @@ export interface Health extends Stamp {
   session_message: string | null;
   is_trading_active: boolean;
   trading_enabled: boolean;
+  trading_blocked_by?: string[];
   backfill_complete: boolean;
   backfill_status: string;
   backfill_progress: Progress;
@@ -185,6 +186,9 @@ export interface Candle {
   complete: boolean;
   coverage: Num;
   footprint?: CandleCell[];
+  footprint_bin?: Num;
+  imbalance_ratio?: Num;
+  imbalance_min_qty?: Num;
 }
 
 export interface Candles extends Stamp {
@@ -222,6 +226,10 @@ export interface Span {
   from_ms: number;
   to_ms: number;
   state: SpanState;
+  from_id?: Num;
+  to_id?: Num;
+  reason?: string | null;
+  lost?: boolean;
 }
 
 export interface Coverage extends Stamp {

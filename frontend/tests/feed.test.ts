@@ -36,6 +36,7 @@ class FakeSocket implements SocketLike {
 interface Asked {
   slice: SliceName;
   symbol: string | null;
+  query: string;
   answer: (data: object) => void;
   fail: (e: Error) => void;
 }
@@ -97,12 +98,12 @@ beforeEach(() => {
       sockets.push(s);
       return s;
     },
-    fetchSlice: ((_base: string, slice: SliceName, symbol: string | null) =>
+    fetchSlice: ((_base: string, slice: SliceName, symbol: string | null, query = "") =>
       new Promise((answer, fail) => {
         const reply = answer as (data: object) => void;
-        asked.push({ slice, symbol, answer: reply, fail });
+        asked.push({ slice, symbol, query, answer: reply, fail });
         if (answers === "ok") {
-          reply({ price: 1 });
+          reply(slice.startsWith("candles") ? { timeframe: "1m", candles: [] } : { price: 1 });
         } else if (answers === "down") {
           fail(new TypeError("fetch failed"));
         }
@@ -128,6 +129,15 @@ describe("without a socket", () => {
     expect(polls("footprint")).toBe(8);
     expect(polls("health")).toBe(3);
     expect(polls("context")).toBe(3);
+  });
+
+  it("asks for all candles once a minute, and for the newest in between", async () => {
+    feed.start();
+    await pass(70_000);
+    const queries = asked.filter((a) => a.slice === "candles1m").map((a) => a.query);
+    expect(queries.filter((q) => q === "count=1000")).toHaveLength(2);
+    expect(queries[0]).toBe("count=1000");
+    expect(queries.length).toBeGreaterThan(25);
   });
 
   it("never asks twice for what is under way", async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import { Store } from "@/lib/store";
+import { SLICES_PER_FRAME, Store } from "@/lib/store";
 import type { Price } from "@/types";
 
 const price = (v: number): Price => ({ price: v, ts: null, symbol: "S" });
@@ -19,6 +19,24 @@ describe("the store", () => {
     expect(mine).toHaveBeenCalledTimes(1);
     expect(other).not.toHaveBeenCalled();
     expect(store.get("price").data?.price).toBe(2);
+  });
+
+  it("tells a few slices per frame when all change at once, each once, the longest waiting first", () => {
+    const frames: (() => void)[] = [];
+    const store = new Store((f) => frames.push(f));
+    const names = ["price", "book", "trades", "context", "profile", "health", "feed", "mark"] as const;
+    const told: string[] = [];
+    for (const name of names) {
+      store.subscribe(name, () => told.push(name));
+      store.fail(name, "x", false);
+    }
+    store.fail("price", "y", false);
+    frames.shift()?.();
+    expect(told).toEqual(names.slice(0, SLICES_PER_FRAME));
+    store.fail("price", "z", false);
+    frames.shift()?.();
+    expect(told).toEqual([...names, "price"]);
+    expect(frames).toHaveLength(0);
   });
 
   it("keeps the last numbers beside an error, and forgets the error after a success", () => {

@@ -214,6 +214,12 @@ def first_health():
             "limit": 50, "ratio": round(figure / 50, 4), "goal": "< 50 ms", "met": figure < 50}
 
 
+def skipped(name, why):
+    print(f"SKIPPED {name}: {why}", file=sys.stderr)
+    return {"name": f"{name}: SKIPPED, {why}", "figure": None, "unit": None, "limit": None, "ratio": None,
+            "goal": None, "met": None}
+
+
 def memory(api):
     for line in pathlib.Path(f"/proc/{api.p.pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
@@ -240,7 +246,7 @@ def main():
             up.append(Nginx(folder, {p: request(api.port, p) for p in paths}, core=0))
             rows += [against_nginx(api, up[-1], p) for p in paths]
         else:
-            print("wrk or nginx is absent: no comparison with nginx", file=sys.stderr)
+            rows += [skipped(f"api {p} against nginx", "wrk or nginx is not installed") for p in paths]
         rows.append(among_idle(api))
         rows.append(memory(api))
     finally:
@@ -250,8 +256,8 @@ def main():
     with open(sys.argv[1], "a", encoding="utf-8") as f:
         for row in rows:
             f.write(json.dumps(row) + "\n")
-            print(f"{row['name']}  {row['figure']:.5g} {row['unit']}  {row['limit']}  {row['ratio']}  "
-                  f"{row['goal']}")
+            figure = "" if row["figure"] is None else f"{row['figure']:.5g} {row['unit']}"
+            print(f"{row['name']}  {figure}  {row['limit']}  {row['ratio']}  {row['goal']}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 // This program is the writer (an instrument's price, 20 times a second, as context would write it)
 // and all clients. A message's age is the time since just before its price was sent to Redis, so it
 // holds the notice, the gateway's reading, its 50 ms of conflation, and the way of the bytes. The
-// gateway has a core of its own. Rounds with and without 100 clients that never read alternate.
+// gateway has a core of its own. Three kinds of rounds take turns: the gateway; the gateway beside
+// 100 clients that never read; and a bare fan-out on the gateway's core, a process that writes
+// what it is handed, a message of the same size, to a thousand sockets and does nothing else.
 //
 // bench_push OUT.jsonl      binaries from $BC4_BIN (build/bin)
 
@@ -25,13 +27,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/support/fan_out.h"
+
 #define ROUNDS 5
 #define ROUND_US 1500000
 #define UPDATE_US 50000
 #define CLIENTS 1000
 #define STUCK 100
 #define MOST_UPDATES 4096
-#define MOST_MS 5000
+#define AGE_US 100 // of a step
+#define MOST_STEPS 50000
 #define IN_BYTES 16384
 #define KEY "bc4:{binance:BTCUSDT}:"
 
@@ -44,19 +49,23 @@ struct client {
 
 struct round_result {
     size_t delivered;
-    int p99_ms, updates;
+    double p50_ms, p99_ms;
+    int updates;
     double cpu; // of one core
 };
 
 static char dir[64], sock_path[96];
-static pid_t children[4];
+static pid_t children[4]; // redis, gateway, bare fan-out
 static size_t n_children;
 static struct client clients[CLIENTS];
+static struct client bare[CLIENTS];
+static int bare_handed = -1; // what is written here goes to every bare client
+static size_t message_bytes; // of the newest price message, with its frame
 static int stuck[STUCK];
 static int64_t written_us[MOST_UPDATES];
 static int updates;
-static int from_update;            // ages of older ones do not count
-static uint32_t ages[MOST_MS + 1]; // milliseconds, rounded up
+static int from_update;               // ages of older ones do not count
+static uint32_t ages[MOST_STEPS + 1]; // steps of AGE_US, rounded up
 static redisContext *writer;
 
 static int64_t now_us(void)
@@ -111,7 +120,6 @@ static pid_t spawn(const char *name, int core, const char *command)
 }
 
 // ---- the writer
-// ----------------------------------------------------------------------------------
 
 static redisContext *connect_redis(void)
 {
@@ -182,7 +190,6 @@ static void write_update(void)
 }
 
 // ---- the clients
-// ---------------------------------------------------------------------------------
 
 static int open_port(int *port)
 {
@@ -304,8 +311,9 @@ static void take_messages(struct client *k, size_t *delivered)
             if (i > k->newest) {
                 k->newest = i;
                 if (i >= from_update) {
-                    const int64_t ms = (now - written_us[i] + 999) / 1000;
-                    ages[ms < MOST_MS ? ms : MOST_MS]++;
+                    const int64_t n_steps = (now - written_us[i] + AGE_US - 1) / AGE_US;
+                    ages[n_steps < MOST_STEPS ? n_steps : MOST_STEPS]++;
+                    message_bytes = head + n;
                     ++*delivered;
                 }
             }
@@ -317,7 +325,6 @@ static void take_messages(struct client *k, size_t *delivered)
 }
 
 // ---- measuring
-// -----------------------------------------------------------------------------------
 
 static int64_t cpu_ticks(pid_t pid)
 {
@@ -339,7 +346,7 @@ static int64_t cpu_ticks(pid_t pid)
 }
 
 // Updates for so long, then none for rest_us, in which what was told arrives.
-static size_t run_for(int epoll, int64_t us, int64_t rest_us)
+static size_t run_for(int epoll, void (*tell)(void), int64_t us, int64_t rest_us)
 {
     struct epoll_event ev[256];
     size_t delivered = 0;
@@ -350,7 +357,7 @@ static size_t run_for(int epoll, int64_t us, int64_t rest_us)
             return delivered;
         }
         if (now >= due && now < begin + us) {
-            write_update();
+            tell();
             due += UPDATE_US;
             now = now_us();
         }
@@ -365,24 +372,32 @@ static size_t run_for(int epoll, int64_t us, int64_t rest_us)
     }
 }
 
-static struct round_result one_round(int epoll, pid_t api)
+// The age that `share` of what was delivered does not exceed.
+static double age_ms(size_t delivered, double share)
+{
+    size_t seen = 0;
+    for (int i = 0; i <= MOST_STEPS; i++) {
+        seen += ages[i];
+        if (seen > 0 && (double)seen >= share * (double)delivered) {
+            return (double)i * AGE_US / 1000;
+        }
+    }
+    return (double)MOST_STEPS * AGE_US / 1000;
+}
+
+static struct round_result one_round(int epoll, pid_t server, void (*tell)(void))
 {
     struct round_result r;
     memset(ages, 0, sizeof ages);
     from_update = updates + 1;
-    const int64_t ticks = cpu_ticks(api), begin = now_us();
-    r.delivered = run_for(epoll, ROUND_US, 4 * UPDATE_US);
+    const int64_t ticks = cpu_ticks(server), begin = now_us();
+    r.delivered = run_for(epoll, tell, ROUND_US, 4 * UPDATE_US);
     // What the pause behind the updates costs is part of it, the pause itself is not.
-    r.cpu = (double)(cpu_ticks(api) - ticks) / (double)sysconf(_SC_CLK_TCK) * 1e6 /
+    r.cpu = (double)(cpu_ticks(server) - ticks) / (double)sysconf(_SC_CLK_TCK) * 1e6 /
             ((double)(now_us() - begin) - 4.0 * UPDATE_US);
     r.updates = updates + 1 - from_update;
-    size_t behind = 0;
-    for (r.p99_ms = MOST_MS; r.p99_ms > 0; r.p99_ms--) {
-        behind += ages[r.p99_ms];
-        if (behind * 100 > r.delivered) {
-            break;
-        }
-    }
+    r.p50_ms = age_ms(r.delivered, 0.50);
+    r.p99_ms = age_ms(r.delivered, 0.99);
     return r;
 }
 
@@ -398,7 +413,7 @@ static void open_stuck(int port, int epoll)
             send_text(stuck[i], "{\"op\":\"subscribe\",\"channels\":[\"price\",\"profile\","
                                 "\"candles:1m\"],\"symbol\":\"binance:BTCUSDT\"}");
         }
-        run_for(epoll, 60000, 0);
+        run_for(epoll, write_update, 60000, 0);
     }
 }
 
@@ -422,6 +437,75 @@ static void row(FILE *f, const char *name, double figure, const char *unit, doub
             "{\"name\":\"%s\",\"figure\":%.1f,\"unit\":\"%s\",\"limit\":%.1f,\"ratio\":%.3f,"
             "\"goal\":\"%s\",\"met\":%s}\n",
             name, figure, unit, limit, figure / limit, goal, met ? "true" : "false");
+}
+
+// A figure that nothing is asked of; ratio: the gateway's figure to it, 0 = none.
+static void told_only(FILE *f, const char *name, double figure, const char *unit, double ratio)
+{
+    char text[32] = "null";
+    if (ratio > 0) {
+        snprintf(text, sizeof text, "%.2f", ratio);
+    }
+    printf("  %-52s %8.1f %s, the gateway's to it: %s\n", name, figure, unit, text);
+    fprintf(f,
+            "{\"name\":\"%s\",\"figure\":%.1f,\"unit\":\"%s\",\"limit\":null,\"ratio\":%s,"
+            "\"goal\":null,\"met\":null}\n",
+            name, figure, unit, text);
+}
+
+static double resident_mb(pid_t pid)
+{
+    char path[64];
+    long pages = 0;
+    snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
+    FILE *f = fopen(path, "r");
+    if (f == NULL || fscanf(f, "%*d %ld", &pages) != 1) {
+        die("the gateway is gone");
+    }
+    fclose(f);
+    return (double)pages * (double)sysconf(_SC_PAGESIZE) / 1048576;
+}
+
+// ---- the bare fan-out
+
+// Its clients are watched by `epoll`.
+static pid_t start_bare(int epoll)
+{
+    static int fd[CLIENTS];
+    const pid_t pid = fan_out_start(0, fd, CLIENTS, &bare_handed);
+    if (pid < 0) {
+        die("bare fan-out");
+    }
+    children[n_children++] = pid;
+    for (size_t i = 0; i < CLIENTS; i++) {
+        bare[i].fd = fd[i];
+        struct epoll_event ev = {.events = EPOLLIN, .data.ptr = &bare[i]};
+        epoll_ctl(epoll, EPOLL_CTL_ADD, fd[i], &ev);
+    }
+    return pid;
+}
+
+// The price of one update, in a frame as long as the gateway's.
+static void write_bare(void)
+{
+    const int i = ++updates;
+    const size_t body = message_bytes > 64 ? message_bytes - 4 : 256;
+    char frame[1024];
+    if (i >= MOST_UPDATES || body + 4 > sizeof frame) {
+        die("bare fan-out");
+    }
+    memset(frame, ' ', sizeof frame);
+    frame[0] = (char)0x81;
+    frame[1] = 126;
+    frame[2] = (char)(body >> 8);
+    frame[3] = (char)(body & 255);
+    const int n = snprintf(frame + 4, body, "{\"ch\":\"price\",\"data\":{\"price\":6%04d.%d}}",
+                           i / 10, i % 10);
+    frame[4 + n] = ' ';
+    written_us[i] = now_us();
+    if (send(bare_handed, frame, body + 4, MSG_NOSIGNAL) < 0) {
+        die("bare fan-out");
+    }
 }
 
 static pid_t start_api(int *port)
@@ -467,7 +551,8 @@ int main(int argc, char **argv)
     write_market();
     write_update();
 
-    int port = 0, epoll = epoll_create1(0);
+    int port = 0;
+    const int epoll = epoll_create1(0), epoll_bare = epoll_create1(0);
     const pid_t api = start_api(&port);
     for (size_t i = 0; i < CLIENTS; i++) {
         int tries = 0;
@@ -483,24 +568,31 @@ int main(int argc, char **argv)
         struct epoll_event ev = {.events = EPOLLIN, .data.ptr = &clients[i]};
         epoll_ctl(epoll, EPOLL_CTL_ADD, clients[i].fd, &ev);
     }
-    run_for(epoll, ROUND_US / 3, 0); // snapshots
+    run_for(epoll, write_update, ROUND_US / 3, 0); // snapshots
+    const pid_t fan_out = start_bare(epoll_bare);
 
-    double cpu[ROUNDS], p99[ROUNDS], told[ROUNDS], cpu_stuck[ROUNDS], p99_stuck[ROUNDS],
-        told_stuck[ROUNDS];
+    double cpu_bare[ROUNDS], p50_bare[ROUNDS], p99_bare[ROUNDS];
+    double cpu[ROUNDS], p50[ROUNDS], p99[ROUNDS], told[ROUNDS], cpu_stuck[ROUNDS],
+        p99_stuck[ROUNDS], told_stuck[ROUNDS];
     for (size_t r = 0; r < ROUNDS; r++) {
-        struct round_result x = one_round(epoll, api);
+        struct round_result x = one_round(epoll, api, write_update);
+        p50[r] = x.p50_ms;
         cpu[r] = x.cpu * 100;
         p99[r] = x.p99_ms;
         told[r] = (double)x.delivered / x.updates;
         open_stuck(port, epoll);
-        x = one_round(epoll, api);
+        x = one_round(epoll, api, write_update);
         cpu_stuck[r] = x.cpu * 100;
         p99_stuck[r] = x.p99_ms;
         told_stuck[r] = (double)x.delivered / x.updates;
         for (size_t i = 0; i < STUCK; i++) {
             close(stuck[i]);
         }
-        run_for(epoll, ROUND_US / 3, 0);
+        run_for(epoll, write_update, ROUND_US / 3, 0);
+        x = one_round(epoll_bare, fan_out, write_bare);
+        cpu_bare[r] = x.cpu * 100;
+        p50_bare[r] = x.p50_ms;
+        p99_bare[r] = x.p99_ms;
     }
     FILE *f = fopen(argv[1], "a");
     if (f == NULL) {
@@ -512,6 +604,13 @@ int main(int argc, char **argv)
     row(f, "push: written to delivered, p99", p, "ms", 100, "< 100", p < 100);
     row(f, "push: clients told per update (rest conflated)", t, "clients", CLIENTS, ">= 0.9",
         t >= 0.9 * CLIENTS);
+    const double bare_cpu = median(cpu_bare), bare_p50 = median(p50_bare);
+    told_only(f, "push: bare fan-out's core, the same messages", bare_cpu, "%", c / bare_cpu);
+    told_only(f, "push: written to delivered, p50, 50 ms conflation included", median(p50), "ms",
+              median(p50) / bare_p50);
+    told_only(f, "push: bare fan-out, p50", bare_p50, "ms", 1);
+    told_only(f, "push: bare fan-out, p99", median(p99_bare), "ms", p / median(p99_bare));
+    told_only(f, "push: gateway's memory with 1,000 clients", resident_mb(api), "MB", 0);
     row(f, "push: p99 beside 100 stuck clients", ps, "ms", p, "<= 1.3", ps <= 1.3 * p && ps < 100);
     row(f, "push: clients told beside 100 stuck ones", ts, "clients", t, ">= 0.9", ts >= 0.9 * t);
     row(f, "push: gateway's core beside 100 stuck clients", cs, "%", 60, "< 60", cs < 60);

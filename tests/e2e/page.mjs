@@ -44,6 +44,15 @@ export function look(page) {
             const state = el.getAttribute('data-state');
             spans[state] = (spans[state] ?? 0) + 1;
         }
-        return { values, rows, panels, spans };
+        const cells = {};
+        for (const el of document.querySelectorAll('[data-cell]')) {
+            cells[el.getAttribute('data-cell')] = {
+                parts: [...el.querySelectorAll('.sell, .buy')].map((c) => c.textContent.trim()),
+                marked: ['sell', 'buy'].find((side) => el.querySelector(`.${side}.marked`) !== null) ?? null,
+                stacked: ['sell', 'buy'].find((side) => el.classList.contains(`stacked-${side}`)) ?? null,
+            };
+        }
+        const row = document.querySelector('[data-value="footprint-row"]')?.value;
+        return { values, rows, panels, spans, cells, row };
     });
 }

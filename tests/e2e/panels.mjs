@@ -136,6 +136,29 @@ export const PANELS = {
         ]);
     },
 
+    // At the gateway's own row height: the newest complete candle, row by row.
+    async footprint(db, seen, i) {
+        const all = await db.hash(key(i, 'footprint:1m'));
+        const starts = Object.keys(all).map(Number).filter((n) => n > 0).sort((a, b) => b - a);
+        const start = starts.find((n) => Object.keys(seen.cells).some((c) => c.startsWith(`${n}:`)) && n !== starts[0]);
+        if (start === undefined) {
+            return [`no complete candle is shown: ${Object.keys(seen.cells).slice(0, 3)} of ${starts.slice(0, 3)}`];
+        }
+        const told = JSON.parse(all[start]);
+        if (Number(seen.row) !== told.footprint_bin) {
+            return [`rows of ${seen.row}, Redis holds ${told.footprint_bin}`];
+        }
+        return differ(
+            told.footprint.map((r) => {
+                const cell = seen.cells[`${start}:${Math.round(r.price / told.footprint_bin)}`];
+                const stack = told.stacked.find((s) => r.price >= s.from && r.price <= s.to);
+                const ok = cell !== undefined && shows(cell.parts[0], r.sell_vol) && shows(cell.parts[1], r.buy_vol) &&
+                    cell.marked === r.imbalance && (cell.stacked === null) === (stack === undefined);
+                return [`row ${r.price}`, ok, `${JSON.stringify(cell ?? null)} for ${JSON.stringify(r)}`];
+            }),
+        );
+    },
+
     async mark(db, seen, i) {
         const m = await db.hash(key(i, 'mark'));
         return differ([

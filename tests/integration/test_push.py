@@ -2,8 +2,12 @@
 who does not read costs nobody else anything."""
 
 import json
+import pathlib
+import select
 import signal
 import socket
+import subprocess
+import sys
 import time
 from fractions import Fraction
 
@@ -12,6 +16,7 @@ from scenario import Scenario
 from stack import PATIENCE, Stack, wait_for
 from wsclient import Closed, WsClient
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 STATE = ["price", "context", "levels", "profile", "metrics", "footprint", "strategy", "candles:1m",
          "candles:5m", "book", "mark", "coverage", "health", "feed"]
 LISTS = ["trades", "liquidations", "events"]
@@ -30,6 +35,31 @@ def first_of_each(c, channels):
 
 
 class Push(Scenario):
+    def assert_readme_example(self, port, price):
+        """The Python program of the gateway's README, as it stands there but for the port."""
+        text = (ROOT / "services" / "api" / "README.md").read_text()
+        program = text.split("```python\n", 1)[1].split("```", 1)[0]
+        self.assertEqual(program.count('("127.0.0.1", 8000)'), 1)
+        program = program.replace('("127.0.0.1", 8000)', f'("127.0.0.1", {port})')
+        p = subprocess.Popen([sys.executable, "-u", "-c", program], stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True, errors="replace")
+        try:
+            seen = ""
+            end = time.monotonic() + 20 * PATIENCE
+            while '"type":"snapshot"' not in seen and time.monotonic() < end:
+                if select.select([p.stdout], [], [], 0.2)[0]:
+                    line = p.stdout.readline()
+                    self.assertTrue(line, f"it ended: {seen}")
+                    seen += line
+            self.assertIn("101 Switching Protocols", seen)
+            self.assertIn('"op":"subscribe"', seen)
+            self.assertIn('"ch":"price"', seen)
+            self.assertIn(f'"price":{price}', seen)
+        finally:
+            p.kill()
+            p.stdout.close()
+            p.wait()
+
     def test_pushed_is_what_rest_says(self):
         """Snapshots of every channel; the same numbers as REST and Redis when the market stands."""
         rec = recordings.DENSE
@@ -42,6 +72,7 @@ class Push(Scenario):
                 c = WsClient(s.api_port, "/ws")
                 subscribe(c, STATE + LISTS)
                 got = first_of_each(c, STATE + LISTS)
+                self.assert_readme_example(s.api_port, got["price"]["data"]["price"])
                 for name in STATE + LISTS:
                     m = got[name]
                     self.assertEqual((m["type"], m["symbol"]), ("snapshot", SYMBOL), name)

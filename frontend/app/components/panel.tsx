@@ -1,6 +1,7 @@
 "use client";
 
-import { ageOf, useNow } from "@/lib/hooks";
+import { Component } from "react";
+import { ageOf, useLink, useNow, useSlice } from "@/lib/hooks";
 import { age } from "@/lib/format";
 import type { Slice } from "@/lib/store";
 
@@ -9,7 +10,9 @@ type Aged = Slice<{ data_age_ms?: number | null }>;
 interface Props {
   title: string;
   slice?: Aged;
+  beside?: readonly Aged[]; // further slices the panel shows: the oldest is the panel's age
   staleMs?: number; // older than this is shown grey
+  stream?: "trades" | "depth"; // of the venue that feeds it: down means stale, quiet does not
   area: string;
   tools?: React.ReactNode;
   children: React.ReactNode;
@@ -17,13 +20,30 @@ interface Props {
   emptyText?: string;
 }
 
+// Why the numbers are not of now; null when they are.
+function useStale(p: Props, its: number | null): string | null {
+  const feed = useSlice("feed").data;
+  const link = useLink();
+  if (its === null) {
+    return null;
+  }
+  const s = p.stream === undefined ? undefined : feed?.[p.stream];
+  if (s?.connected === false) {
+    return "feed down";
+  }
+  // A quiet market is not a stale one: its collector knows how long it may be silent.
+  const quiet = link.state === "live" && s !== undefined ? (s.deadline_ms ?? 0) : 0;
+  return its > Math.max(p.staleMs ?? 10_000, quiet) ? "stale" : null;
+}
+
 // The frame of every panel: its title, the age of its numbers, and the states a reader has to tell
 // apart: loading, not offered by this gateway, failed, empty, stale.
 export function Panel(p: Props): React.ReactElement {
   const now = useNow();
   const { slice } = p;
-  const its = slice === undefined ? null : ageOf(slice, now);
-  const isStale = its !== null && its > (p.staleMs ?? 10_000);
+  const ages = [slice, ...(p.beside ?? [])].flatMap((s) => (s === undefined ? [] : (ageOf(s, now) ?? [])));
+  const its = ages.length === 0 ? null : Math.max(...ages);
+  const why = useStale(p, its);
   let body = p.children;
   let state = "ready";
   if (slice !== undefined && slice.data === null) {
@@ -43,17 +63,17 @@ export function Panel(p: Props): React.ReactElement {
   }
   return (
     <section
-      className={`panel area-${p.area}${isStale ? " stale" : ""}`}
+      className={`panel area-${p.area}${why === null ? "" : " stale"}`}
       aria-label={p.title}
       data-panel={p.area}
-      data-state={isStale ? "stale" : state}
+      data-state={why === null ? state : "stale"}
     >
       <header className="panel-head">
         <h2>{p.title}</h2>
         {p.tools}
         {slice !== undefined && slice.data !== null ? (
           <span className="age" title="Age of these numbers">
-            {isStale ? "stale, " : ""}
+            {why === null ? "" : `${why}, `}
             {age(its)}
           </span>
         ) : null}
@@ -61,6 +81,46 @@ export function Panel(p: Props): React.ReactElement {
       <div className="panel-body">{body}</div>
     </section>
   );
+}
+
+// A panel that fails takes no other with it, and says so.
+export class PanelBoundary extends Component<
+  { area: string; children: React.ReactNode },
+  { failed: boolean }
+> {
+  override state = { failed: false };
+
+  static getDerivedStateFromError(): { failed: boolean } {
+    return { failed: true };
+  }
+
+  override componentDidCatch(error: Error): void {
+    // eslint-disable-next-line no-console -- whoever looks for the reason looks there
+    console.error(`panel failed: ${this.props.area}: ${error.message}`);
+  }
+
+  override render(): React.ReactNode {
+    if (!this.state.failed) {
+      return this.props.children;
+    }
+    return (
+      <section className={`panel area-${this.props.area}`} data-panel={this.props.area} data-state="failed">
+        <div className="panel-body">
+          <p className="note warn" role="alert">
+            This panel failed; the others go on.
+          </p>
+          <button
+            type="button"
+            onClick={() => {
+              this.setState({ failed: false });
+            }}
+          >
+            Show it again
+          </button>
+        </div>
+      </section>
+    );
+  }
 }
 
 export function Row(p: {

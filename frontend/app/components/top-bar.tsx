@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "react";
 import { Badge } from "@/components/panel";
 import { sessionName, useCountdown } from "@/components/panels/status";
 import { age, clock, countdown, num } from "@/lib/format";
-import { ageOf, useLink, useNow, useSlice } from "@/lib/hooks";
+import { ageOf, useLink, useMarketClock, useNow, useSlice } from "@/lib/hooks";
 import type { LinkState } from "@/lib/store";
 
 const LINK: Record<LinkState, { text: string; tone: "good" | "warn" | "bad" | "info"; title: string }> = {
@@ -62,6 +62,8 @@ export function TopBar(p: Props): React.ReactElement {
   const symbols = useSlice("symbols").data?.symbols ?? [];
   const { state, seconds } = useCountdown();
   const said = LINK[link.state];
+  const market = useMarketClock();
+  const apart = market === null || link.state !== "live" ? 0 : market - now;
   return (
     <header className="top-bar">
       <h1>botcrypto4</h1>
@@ -93,7 +95,19 @@ export function TopBar(p: Props): React.ReactElement {
         >
           {health?.metrics_precision ?? "precision unknown"}
         </Badge>
-        <Badge tone={health?.trading_enabled === true ? "good" : "off"}>
+        {Math.abs(apart) > 5000 && market !== null ? (
+          <Badge tone="warn" title="The market's clock is not this machine's" name="market-clock">
+            market time {new Date(market).toISOString().slice(0, 19).replace("T", " ")}
+          </Badge>
+        ) : null}
+        <Badge
+          tone={health?.trading_enabled === true ? "good" : "off"}
+          title={
+            (health?.trading_blocked_by?.length ?? 0) > 0
+              ? `held back by: ${(health?.trading_blocked_by ?? []).join(", ")}`
+              : undefined
+          }
+        >
           trading {health === null ? "unknown" : health.trading_enabled ? "enabled" : "held back"}
         </Badge>
         <Badge tone={said.tone} title={said.title} name="link">

@@ -4,8 +4,8 @@
 
 import { ApiError } from "../api-client";
 import type { fetchSlice } from "../api-client";
-import type { SliceName } from "../types";
-import { CHANNELS, parseMessage, reduce } from "./reduce";
+import type { Candles, SliceName } from "../types";
+import { CHANNELS, mergeCandles, parseMessage, reduce } from "./reduce";
 import type { PushMessage } from "./reduce";
 import type { Store } from "./store";
 
@@ -55,6 +55,13 @@ const PLANS: readonly Plan[] = [
   { slice: "symbols", everyMs: 15000, pushed: false },
 ];
 
+// Candles are many: all of them are asked for once, then once in a while (older ones may have been
+// revised), and only the newest in between.
+type History = "candles1m" | "candles5m";
+const HISTORY_QUERY = "count=1000";
+const NEWEST_QUERY = "count=20";
+const HISTORY_MS = 60_000;
+
 // An endpoint that is not there is looked for again this often.
 const ABSENT_MS = 60_000;
 // The gateway pings every 20 s and pushes far more often.
@@ -64,6 +71,10 @@ const RETRY_MAX_MS = 15_000;
 const TICK_MS = 250;
 // Nothing heard from the gateway by any way for this long: disconnected.
 export const DISCONNECTED_MS = 6000;
+
+function isHistory(slice: SliceName): slice is History {
+  return slice === "candles1m" || slice === "candles5m";
+}
 
 export class Feed {
   private socket: SocketLike | null = null;
@@ -77,6 +88,7 @@ export class Feed {
   private underWay = new Set<SliceName>();
   private round = 0; // answers of an earlier instrument are dropped
   private positions = new Map<string, { epoch: string; seq: number }>();
+  private historyAt = new Map<SliceName, number>(); // when all candles were got
 
   constructor(
     private base: string,
@@ -114,6 +126,7 @@ export class Feed {
     this.due.clear();
     this.underWay.clear();
     this.positions.clear();
+    this.historyAt.clear();
     this.store.clear(["symbols"]);
     if (this.isOpen) {
       this.subscribe();
@@ -234,7 +247,10 @@ export class Feed {
     }
     for (const plan of PLANS) {
       if (plan.pushed && this.isOpen && this.store.get(plan.slice).source === "push") {
-        continue;
+        // The push channel brings the newest candles; those before them are asked for once.
+        if (!isHistory(plan.slice) || this.historyAt.has(plan.slice)) {
+          continue;
+        }
       }
       if (now >= (this.due.get(plan.slice) ?? 0) && !this.underWay.has(plan.slice)) {
         this.due.set(plan.slice, now + plan.everyMs);
@@ -258,17 +274,25 @@ export class Feed {
 
   private async poll(plan: Plan): Promise<void> {
     const round = this.round;
-    this.underWay.add(plan.slice);
+    const { slice } = plan;
+    const isAll =
+      isHistory(slice) && this.deps.now() - (this.historyAt.get(slice) ?? -HISTORY_MS) >= HISTORY_MS;
+    const query = isHistory(slice) ? (isAll ? HISTORY_QUERY : NEWEST_QUERY) : "";
+    this.underWay.add(slice);
     try {
-      const data = await this.deps.fetchSlice(this.base, plan.slice, this.symbol);
+      const data = await this.deps.fetchSlice(this.base, slice, this.symbol, query);
       if (round !== this.round) {
         return;
       }
       const now = this.deps.now();
       this.store.setLink({ lastAt: now });
+      if (isHistory(slice)) {
+        this.takeCandles(slice, data as Candles, isAll, now);
+        return;
+      }
       // A push that came meanwhile is newer.
-      if (!(plan.pushed && this.isOpen && this.store.get(plan.slice).source === "push")) {
-        this.store.set(plan.slice, data, now, "poll");
+      if (!(plan.pushed && this.isOpen && this.store.get(slice).source === "push")) {
+        this.store.set(slice, data, now, "poll");
       }
     } catch (e) {
       if (round !== this.round) {
@@ -286,6 +310,19 @@ export class Feed {
       if (round === this.round) {
         this.underWay.delete(plan.slice);
       }
+    }
+  }
+
+  private takeCandles(slice: History, answer: Candles, isAll: boolean, now: number): void {
+    const held = this.store.get(slice);
+    if (isAll) {
+      this.historyAt.set(slice, now);
+    }
+    if (this.isOpen && held.source === "push" && held.data !== null) {
+      // What was pushed is newer.
+      this.store.set(slice, mergeCandles(answer, held.data), held.at, "push");
+    } else {
+      this.store.set(slice, isAll ? answer : mergeCandles(held.data, answer), now, "poll");
     }
   }
 }

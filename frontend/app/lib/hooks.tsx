@@ -10,6 +10,7 @@ import {
   useSyncExternalStore,
 } from "react";
 import type { SliceName, Slices } from "../types";
+import { parseTime } from "./format";
 import type { Link, Slice, Store } from "./store";
 
 export const StoreContext = createContext<Store | null>(null);
@@ -87,6 +88,14 @@ export function NowProvider({ children }: { children: React.ReactNode }): React.
 
 export function useNow(): number {
   return useContext(NowContext);
+}
+
+// The market's clock in ms: exchange time as the gateway last told it, counted on since. Null before.
+export function useMarketClock(): number | null {
+  const health = useSlice("health");
+  const now = useNow();
+  const told = parseTime(health.data?.nowUtc);
+  return told === null || now === 0 ? null : told + Math.max(0, now - health.at);
 }
 
 // Age of what a slice shows: since it came here, plus what the gateway said of its own memory.

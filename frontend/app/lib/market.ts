@@ -88,76 +88,153 @@ export interface StripPart {
   state: Span["state"];
   from_ms: number;
   to_ms: number;
+  reason: string | null;
 }
 
-// The day from 00:00 to 24:00 as parts of a strip; what is repaired is laid over what is complete.
-export function coverageStrip(
-  dayStartMs: number,
-  spans: readonly Span[],
-  repaired: readonly [number, number][],
-): StripPart[] {
-  const part = (from: number, to: number, state: Span["state"]): StripPart => ({
-    left: Math.max(0, Math.min(1, (from - dayStartMs) / DAY_MS)),
-    width: Math.max(0, Math.min(1, (to - dayStartMs) / DAY_MS) - Math.max(0, (from - dayStartMs) / DAY_MS)),
-    state,
-    from_ms: from,
-    to_ms: to,
-  });
-  return [
-    ...spans.map((s) => part(s.from_ms, s.to_ms, s.state)),
-    ...repaired
-      .filter(([a, b]) => b > dayStartMs && a < dayStartMs + DAY_MS)
-      .map(([a, b]) => part(a, b, "repaired")),
-  ];
+// The day from 00:00 to 24:00 as parts of a strip, holes last: a short one must not be covered.
+export function coverageStrip(dayStartMs: number, spans: readonly Span[]): StripPart[] {
+  const place = (ms: number): number => Math.max(0, Math.min(1, (ms - dayStartMs) / DAY_MS));
+  const rank = (s: StripPart): number => (s.state === "missing" || s.state === "lost" ? 1 : 0);
+  return spans
+    .map((s) => ({
+      left: place(s.from_ms),
+      width: place(s.to_ms) - place(s.from_ms),
+      state: s.lost === true ? ("lost" as const) : s.state,
+      from_ms: s.from_ms,
+      to_ms: s.to_ms,
+      reason: s.reason ?? null,
+    }))
+    .sort((a, b) => rank(a) - rank(b));
 }
 
 export interface FootprintCell {
-  price: number; // lower edge of the row
   buy: number;
   sell: number;
   imbalance: "buy" | "sell" | null;
+  stacked: "buy" | "sell" | null; // one of three or more adjacent imbalances of a side
 }
 
-// A candle's cells grouped into rows of `height` (price units), highest first, with diagonal
-// imbalance at the given ratio: buy(p) against sell(p - 1 row), sell(p) against buy(p + 1 row).
+export interface FootprintRule {
+  ratio: number;
+  minimum: number;
+}
+
+const STACK = 3;
+
+function markStacks(
+  rows: Map<number, FootprintCell>,
+  side: "buy" | "sell",
+  marked: ReadonlySet<number>,
+): void {
+  const indices = [...marked].sort((a, b) => a - b);
+  for (let i = 0, end = 0; i < indices.length; i = end) {
+    end = i + 1;
+    while (end < indices.length && indices[end] === (indices[end - 1] ?? 0) + 1) {
+      end++;
+    }
+    for (const index of end - i >= STACK ? indices.slice(i, end) : []) {
+      const row = rows.get(index);
+      if (row !== undefined) {
+        row.stacked = side;
+      }
+    }
+  }
+}
+
+// A candle's cells grouped into rows of `height` (price units) by index, with imbalance as the
+// gateway defines it for its own rows: buy(p) against sell(p - 1 row), sell(p) against
+// buy(p + 1 row); an empty neighbour leaves it to the minimum; of both the side with more volume.
 export function footprintRows(
   cells: readonly CandleCell[],
   height: number,
-  ratio: number,
-  minimum: number,
-): FootprintCell[] {
+  rule: FootprintRule,
+): Map<number, FootprintCell> {
   const rows = new Map<number, FootprintCell>();
   for (const c of cells) {
     // A hundred-thousandth of a row absorbs what binary fractions leave over.
     const index = Math.floor(c.price / height + 1e-5);
-    const row = rows.get(index) ?? { price: index * height, buy: 0, sell: 0, imbalance: null };
+    const row = rows.get(index) ?? { buy: 0, sell: 0, imbalance: null, stacked: null };
     row.buy += c.buy_vol;
     row.sell += c.sell_vol;
     rows.set(index, row);
   }
+  const buys = new Set<number>();
+  const sells = new Set<number>();
   for (const [index, row] of rows) {
-    const below = rows.get(index - 1)?.sell ?? 0;
-    const above = rows.get(index + 1)?.buy ?? 0;
-    if (row.buy >= minimum && row.buy > 0 && row.buy >= below * ratio) {
-      row.imbalance = "buy";
-    } else if (row.sell >= minimum && row.sell > 0 && row.sell >= above * ratio) {
-      row.imbalance = "sell";
+    const isBuy = row.buy >= rule.minimum && row.buy >= (rows.get(index - 1)?.sell ?? 0) * rule.ratio;
+    const isSell = row.sell >= rule.minimum && row.sell >= (rows.get(index + 1)?.buy ?? 0) * rule.ratio;
+    if (isBuy) {
+      buys.add(index);
     }
+    if (isSell) {
+      sells.add(index);
+    }
+    row.imbalance =
+      isBuy && (!isSell || row.buy > row.sell)
+        ? "buy"
+        : isSell && (!isBuy || row.sell > row.buy)
+          ? "sell"
+          : null;
   }
-  return [...rows.entries()].sort((a, b) => b[0] - a[0]).map((e) => e[1]);
+  markStacks(rows, "buy", buys);
+  markStacks(rows, "sell", sells);
+  return rows;
 }
 
-// Row heights worth offering: multiples of the bin up to about a quarter of the range shown.
-export function rowHeights(bin: number, range: number): number[] {
-  const out: number[] = [];
-  for (const k of [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000]) {
-    if (k === 1 || bin * k <= Math.max(range / 4, bin)) {
-      out.push(bin * k);
+export interface FootprintColumn {
+  candle: Candle;
+  rows: ReadonlyMap<number, FootprintCell>;
+  poc: number | null; // index of its largest row
+}
+
+export interface FootprintGrid {
+  indices: number[]; // of rows, highest price first; none between lowest and highest is left out
+  columns: FootprintColumn[];
+  most: number; // largest volume of a cell
+}
+
+const MAX_ROWS = 60;
+
+// The last candles side by side over one price axis.
+export function footprintGrid(candles: readonly Candle[], height: number): FootprintGrid {
+  let low = Infinity;
+  let high = -Infinity;
+  let most = 1e-12;
+  const columns = candles.map((candle) => {
+    const rows = footprintRows(candle.footprint ?? [], height, ruleOf(candle));
+    let poc: number | null = null;
+    let largest = 0;
+    for (const [index, row] of rows) {
+      low = Math.min(low, index);
+      high = Math.max(high, index);
+      if (row.buy + row.sell > largest || (row.buy + row.sell === largest && index < (poc ?? 0))) {
+        largest = row.buy + row.sell;
+        poc = index;
+      }
     }
+    most = Math.max(most, largest);
+    return { candle, rows, poc };
+  });
+  const indices: number[] = [];
+  for (let i = high; i >= low && indices.length < MAX_ROWS; i--) {
+    indices.push(i);
   }
-  return out;
+  return { indices, columns, most };
+}
+
+function ruleOf(c: Candle): FootprintRule {
+  return { ratio: c.imbalance_ratio ?? 3, minimum: c.imbalance_min_qty ?? 0 };
+}
+
+// Row heights worth offering: multiples of the footprint's own bin that leave between 3 and
+// MAX_ROWS rows of the range shown.
+export function rowHeights(bin: number, range: number): number[] {
+  const fits = [1, 2, 4, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000].filter(
+    (k) => range / (bin * k) <= MAX_ROWS - 2 && (k === 1 || range / (bin * k) >= 3),
+  );
+  return (fits.length === 0 ? [1] : fits).map((k) => bin * k);
 }
 
 export function defaultHeight(heights: readonly number[], range: number): number {
-  return heights.find((h) => range / h <= 14) ?? heights.at(-1) ?? 1;
+  return heights.find((h) => range / h <= 16) ?? heights.at(-1) ?? 1;
 }

@@ -91,17 +91,18 @@ export function mergeCandles(held: Candles | null, changed: Candles): Candles {
   if (held === null) {
     return changed;
   }
-  const byStart = new Map<number, Candle>();
-  for (const c of held.candles) {
-    byStart.set(candleStart(c), c);
-  }
+  // Nearly always the newest one, or the one behind it: its place is looked for from the end.
+  const candles = held.candles.slice();
   for (const c of changed.candles) {
-    byStart.set(candleStart(c), c);
+    const start = candleStart(c);
+    let at = candles.length;
+    while (at > 0 && candleStart(candles[at - 1] as Candle) > start) {
+      at--;
+    }
+    const isThere = at > 0 && candleStart(candles[at - 1] as Candle) === start;
+    candles.splice(isThere ? at - 1 : at, isThere ? 1 : 0, c);
   }
-  const candles = [...byStart.entries()]
-    .sort((a, b) => a[0] - b[0])
-    .slice(-KEEP.candles)
-    .map((e) => e[1]);
+  candles.splice(0, candles.length - KEEP.candles);
   return { ...held, ...changed, candles, count: candles.length };
 }
 

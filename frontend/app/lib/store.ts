@@ -1,5 +1,6 @@
 // What the page knows, one slice per kind of answer. Components subscribe to the slices they show,
-// so an update of one redraws only those. Notices are gathered and told once per animation frame.
+// so an update of one redraws only those. Notices are gathered and told once per animation frame,
+// of a few slices each: when everything comes at once, no frame has to draw all of it.
 
 import type { InitialData, SliceName, Slices } from "../types";
 
@@ -23,6 +24,9 @@ export interface Link {
 }
 
 const EMPTY: Slice<never> = { data: null, at: 0, source: null, absent: false, error: null };
+
+// A market at full speed changes fewer in a frame; only the first snapshots need several.
+export const SLICES_PER_FRAME = 6;
 
 type Listener = () => void;
 type Schedule = (flush: () => void) => void;
@@ -100,18 +104,27 @@ export class Store {
 
   private mark(name: SliceName | "link"): void {
     this.dirty.add(name);
-    if (!this.scheduled) {
-      this.scheduled = true;
-      this.schedule(() => {
-        this.scheduled = false;
-        const names = [...this.dirty];
-        this.dirty.clear();
-        for (const n of names) {
-          for (const listener of this.listeners.get(n) ?? []) {
-            listener();
-          }
-        }
-      });
+    this.ask();
+  }
+
+  private ask(): void {
+    if (this.scheduled || this.dirty.size === 0) {
+      return;
     }
+    this.scheduled = true;
+    this.schedule(() => {
+      this.scheduled = false;
+      // Whoever waits longest is first; one that changes again meanwhile keeps its place.
+      const names = [...this.dirty].slice(0, SLICES_PER_FRAME);
+      for (const n of names) {
+        this.dirty.delete(n);
+      }
+      for (const n of names) {
+        for (const listener of this.listeners.get(n) ?? []) {
+          listener();
+        }
+      }
+      this.ask();
+    });
   }
 }

@@ -1,6 +1,6 @@
 "use client";
 
-import { useEffect, useMemo, useRef } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import {
   CandlestickSeries,
   ColorType,
@@ -18,7 +18,7 @@ import { levelRows, runningDelta } from "@/lib/market";
 import type { LevelRow } from "@/lib/market";
 import { candleStart } from "@/lib/reduce";
 import type { Candle } from "@/types";
-import { ProfileLayer, SessionLayer } from "./primitives";
+import { LabelLayer, ProfileLayer, SessionLayer } from "./primitives";
 
 interface Palette {
   bg: string;
@@ -88,6 +88,7 @@ interface Chart {
   cvd: ISeriesApi<"Line">;
   sessions: SessionLayer;
   profile: ProfileLayer;
+  labels: LabelLayer;
   lines: Map<string, IPriceLine>;
   shown: Candle[]; // what the series hold
   line: number[]; // and the delta's
@@ -117,6 +118,62 @@ function firstChange(a: readonly Candle[], b: readonly Candle[]): number {
   return n;
 }
 
+function makeChart(element: HTMLElement): Chart {
+  const chart = createChart(element, {
+    autoSize: true,
+    layout: { attributionLogo: false, fontSize: 11, panes: { enableResize: true } },
+    crosshair: { mode: CrosshairMode.Normal },
+    timeScale: { timeVisible: true, secondsVisible: false, rightOffset: 4 },
+    handleScale: { axisPressedMouseMove: true },
+  });
+  const candles = chart.addSeries(CandlestickSeries, { borderVisible: false });
+  const delta = chart.addSeries(HistogramSeries, { priceLineVisible: false, lastValueVisible: false }, 1);
+  const cvd = chart.addSeries(LineSeries, { lineWidth: 2, priceLineVisible: false, priceScaleId: "left" }, 1);
+  chart.panes()[0]?.setStretchFactor(4);
+  chart.panes()[1]?.setStretchFactor(1);
+  const sessions = new SessionLayer();
+  const profile = new ProfileLayer();
+  const labels = new LabelLayer();
+  candles.attachPrimitive(sessions);
+  candles.attachPrimitive(profile);
+  candles.attachPrimitive(labels);
+  return {
+    chart,
+    candles,
+    delta,
+    cvd,
+    sessions,
+    profile,
+    labels,
+    lines: new Map(),
+    shown: [],
+    line: [],
+    fitted: false,
+  };
+}
+
+function paint(c: Chart, p: Palette): void {
+  c.chart.applyOptions({
+    layout: {
+      background: { type: ColorType.Solid, color: p.bg },
+      textColor: p.text,
+      panes: { separatorColor: p.grid },
+    },
+    grid: { vertLines: { color: p.grid }, horzLines: { color: p.grid } },
+    rightPriceScale: { borderColor: p.grid },
+    timeScale: { borderColor: p.grid },
+  });
+  c.candles.applyOptions({
+    upColor: p.buy,
+    downColor: p.sell,
+    wickUpColor: p.buy,
+    wickDownColor: p.sell,
+  });
+  c.cvd.applyOptions({ color: p.vwap });
+  c.sessions.setColors({ london: p.london, overlap: p.overlap, text: p.grey });
+  c.profile.setColors({ buy: p.buySoft, sell: p.sellSoft, poc: p.poc });
+}
+
 export function PriceChart({ theme }: { theme: string }): React.ReactElement {
   const [timeframe, setTimeframe] = useStored<"1m" | "5m">("bc4.timeframe", "1m");
   const [hidden, setHidden] = useStored<string>("bc4.hidden", "");
@@ -136,63 +193,36 @@ export function PriceChart({ theme }: { theme: string }): React.ReactElement {
   const list = useMemo(() => (candles.data?.candles ?? []).filter(hasPrices), [candles.data]);
   const last = list.at(-1);
 
+  // An empty chart first, its data a frame later: two short tasks instead of a long one.
+  const [isReady, setReady] = useState(false);
   useEffect(() => {
     const element = box.current;
     if (element === null) {
       return;
     }
-    const p = readPalette();
-    palette.current = p;
-    const chart = createChart(element, {
-      autoSize: true,
-      layout: {
-        background: { type: ColorType.Solid, color: p.bg },
-        textColor: p.text,
-        attributionLogo: false,
-        fontSize: 11,
-        panes: { separatorColor: p.grid, enableResize: true },
-      },
-      grid: { vertLines: { color: p.grid }, horzLines: { color: p.grid } },
-      crosshair: { mode: CrosshairMode.Normal },
-      rightPriceScale: { borderColor: p.grid },
-      timeScale: { borderColor: p.grid, timeVisible: true, secondsVisible: false, rightOffset: 4 },
-      handleScale: { axisPressedMouseMove: true },
+    const made = makeChart(element);
+    ref.current = made;
+    let frame = requestAnimationFrame(() => {
+      frame = requestAnimationFrame(() => {
+        setReady(true);
+      });
     });
-    const series = chart.addSeries(CandlestickSeries, {
-      upColor: p.buy,
-      downColor: p.sell,
-      borderVisible: false,
-      wickUpColor: p.buy,
-      wickDownColor: p.sell,
-    });
-    const delta = chart.addSeries(HistogramSeries, { priceLineVisible: false, lastValueVisible: false }, 1);
-    const cvd = chart.addSeries(
-      LineSeries,
-      { color: p.vwap, lineWidth: 2, priceLineVisible: false, priceScaleId: "left" },
-      1,
-    );
-    chart.panes()[0]?.setStretchFactor(4);
-    chart.panes()[1]?.setStretchFactor(1);
-    const sessions = new SessionLayer({ london: p.london, overlap: p.overlap });
-    const rows = new ProfileLayer({ buy: p.buySoft, sell: p.sellSoft, poc: p.poc });
-    series.attachPrimitive(sessions);
-    series.attachPrimitive(rows);
-    ref.current = {
-      chart,
-      candles: series,
-      delta,
-      cvd,
-      sessions,
-      profile: rows,
-      lines: new Map(),
-      shown: [],
-      line: [],
-      fitted: false,
-    };
     return () => {
+      cancelAnimationFrame(frame);
+      setReady(false);
       ref.current = null;
-      chart.remove();
+      made.chart.remove();
     };
+  }, []);
+
+  useEffect(() => {
+    const c = ref.current;
+    if (c !== null) {
+      const p = readPalette();
+      palette.current = p;
+      paint(c, p);
+      c.shown = []; // bars carry their colours
+    }
   }, [theme]);
 
   const instrument = candles.data?.instrument ?? "";
@@ -214,11 +244,18 @@ export function PriceChart({ theme }: { theme: string }): React.ReactElement {
   useEffect(() => {
     const c = ref.current;
     const p = palette.current;
-    if (c === null || p === null || list.length === 0) {
+    if (!isReady || c === null || p === null || list.length === 0) {
       return;
     }
     const from = firstChange(c.shown, list);
-    const isTail = c.shown.length > 0 && from >= c.shown.length - 1 && list.length >= c.shown.length;
+    // A series takes what is not older than its newest point, and nothing else.
+    const newest = c.shown.at(-1);
+    const next = list[from];
+    const isTail =
+      newest !== undefined &&
+      from >= c.shown.length - 1 &&
+      list.length >= c.shown.length &&
+      (next === undefined || candleStart(next) >= candleStart(newest));
     const points = runningDelta(list, cumulative);
     const bars = points.map((d) => ({
       time: Math.floor(d.start / 1000) as UTCTimestamp,
@@ -258,12 +295,12 @@ export function PriceChart({ theme }: { theme: string }): React.ReactElement {
       const shown = Math.min(180, list.length);
       c.chart.timeScale().setVisibleLogicalRange({ from: list.length - shown, to: list.length + 24 });
     }
-  }, [list, cumulative, theme, timeframe]);
+  }, [list, cumulative, theme, timeframe, isReady]);
 
   useEffect(() => {
     const c = ref.current;
     const p = palette.current;
-    if (c === null || p === null) {
+    if (!isReady || c === null || p === null) {
       return;
     }
     const off = hidden.split(",");
@@ -284,31 +321,35 @@ export function PriceChart({ theme }: { theme: string }): React.ReactElement {
         color: colorOf(r, p),
         lineWidth: main ? (2 as const) : (1 as const),
         lineStyle: main ? LineStyle.Solid : r.group === "previous" ? LineStyle.Dotted : LineStyle.Dashed,
-        axisLabelVisible: main || key === "vah" || key === "val",
-        title: r.label,
+        axisLabelVisible: main,
+        title: "",
       };
       const line = c.lines.get(key);
       if (line === undefined) {
         c.lines.set(key, c.candles.createPriceLine(options));
-      } else {
+      } else if (line.options().price !== options.price || line.options().color !== options.color) {
         line.applyOptions(options);
       }
     }
-  }, [context.data, hidden, theme]);
+    c.labels.set(
+      [...wanted.values()].map((r) => ({
+        text: r.complete ? r.label : `${r.label} *`,
+        price: r.price ?? 0,
+        color: colorOf(r, p),
+      })),
+    );
+  }, [context.data, hidden, theme, isReady]);
 
+  const vah = context.data?.levels.VAH ?? null;
+  const val = context.data?.levels.VAL ?? null;
   useEffect(() => {
     const c = ref.current;
-    const p = palette.current;
-    if (c === null || p === null) {
+    if (!isReady || c === null) {
       return;
     }
     const isHidden = hidden.split(",").includes("histogram");
-    c.profile.set(isHidden ? [] : (profile.data?.rows ?? []), profile.data?.bin ?? 0, {
-      buy: p.buySoft,
-      sell: p.sellSoft,
-      poc: p.poc,
-    });
-  }, [profile.data, hidden, theme]);
+    c.profile.set(isHidden ? [] : (profile.data?.rows ?? []), profile.data?.bin ?? 0, val, vah);
+  }, [profile.data, hidden, isReady, val, vah]);
 
   const toggle = (key: string): void => {
     const set = new Set(hidden.split(",").filter((k) => k !== ""));
@@ -352,7 +393,15 @@ export function PriceChart({ theme }: { theme: string }): React.ReactElement {
   );
 
   return (
-    <Panel title="Price" area="chart" slice={candles} staleMs={15_000} tools={tools}>
+    <Panel
+      title="Price"
+      area="chart"
+      slice={candles}
+      beside={[context]}
+      staleMs={15_000}
+      stream="trades"
+      tools={tools}
+    >
       <p className="ohlc" aria-live="off">
         {last === undefined ? (
           "No candle yet."

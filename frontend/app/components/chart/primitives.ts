@@ -50,16 +50,20 @@ abstract class Layer implements ISeriesPrimitive<Time>, IPrimitivePaneView, IPri
 const HOUR = 3600;
 const DAY = 24 * HOUR;
 const SESSIONS = [
-  { from: 8 * HOUR, to: 12 * HOUR, color: "london" },
-  { from: 13 * HOUR, to: 17 * HOUR, color: "overlap" },
+  { from: 8 * HOUR, to: 12 * HOUR, color: "london", name: "London" },
+  { from: 13 * HOUR, to: 17 * HOUR, color: "overlap", name: "London / New York" },
 ] as const;
 
+type SessionColors = Record<"london" | "overlap" | "text", string>;
+
 export class SessionLayer extends Layer {
-  constructor(private colors: Record<"london" | "overlap", string>) {
+  private colors: SessionColors = { london: "", overlap: "", text: "" };
+
+  constructor() {
     super("bottom");
   }
 
-  setColors(colors: Record<"london" | "overlap", string>): void {
+  setColors(colors: SessionColors): void {
     this.colors = colors;
     this.redraw();
   }
@@ -106,6 +110,12 @@ export class SessionLayer extends Layer {
           if (a !== null && b !== null && b > a) {
             ctx.fillStyle = this.colors[s.color];
             ctx.fillRect(Math.round(a * ratio), 0, Math.round((b - a) * ratio), bitmapSize.height);
+            const left = Math.max(a * ratio, 0);
+            if (b * ratio - left > 110 * ratio) {
+              ctx.fillStyle = this.colors.text;
+              ctx.font = `${Math.round(10 * ratio)}px sans-serif`;
+              ctx.fillText(s.name, left + 6 * ratio, 14 * ratio);
+            }
           }
         }
       }
@@ -120,17 +130,26 @@ export interface ProfileColors {
 }
 
 export class ProfileLayer extends Layer {
+  private colors: ProfileColors = { buy: "", sell: "", poc: "" };
   private rows: readonly ProfileRow[] = [];
   private bin = 0;
+  private low = -Infinity; // of the value area
+  private high = Infinity;
 
-  constructor(private colors: ProfileColors) {
+  constructor() {
     super("normal");
   }
 
-  set(rows: readonly ProfileRow[], bin: number, colors: ProfileColors): void {
+  setColors(colors: ProfileColors): void {
+    this.colors = colors;
+    this.redraw();
+  }
+
+  set(rows: readonly ProfileRow[], bin: number, low: number | null, high: number | null): void {
     this.rows = rows;
     this.bin = bin;
-    this.colors = colors;
+    this.low = low ?? -Infinity;
+    this.high = high ?? Infinity;
     this.redraw();
   }
 
@@ -159,14 +178,69 @@ export class ProfileLayer extends Layer {
         }
         const buy = (r.buy_vol / most) * room;
         const sell = (r.sell_vol / most) * room;
+        // What lies outside the value area stands back.
+        ctx.globalAlpha = r.price + bin > this.low && r.price <= this.high ? 1 : 0.45;
         ctx.fillStyle = this.colors.buy;
         ctx.fillRect(bitmapSize.width - buy, y, buy, height);
         ctx.fillStyle = this.colors.sell;
         ctx.fillRect(bitmapSize.width - buy - sell, y, sell, height);
+        ctx.globalAlpha = 1;
         if (r.volume === most) {
           ctx.fillStyle = this.colors.poc;
           ctx.fillRect(bitmapSize.width - buy - sell - 2 * hr, y, 2 * hr, height);
         }
+      }
+    });
+  }
+}
+
+export interface Label {
+  text: string;
+  price: number;
+  color: string;
+}
+
+const LABEL_PX = 10;
+
+// Names of the level lines along the left edge; those that would overlap stand side by side.
+export class LabelLayer extends Layer {
+  private labels: readonly Label[] = [];
+
+  constructor() {
+    super("top");
+  }
+
+  set(labels: readonly Label[]): void {
+    this.labels = labels;
+    this.redraw();
+  }
+
+  draw(target: Target): void {
+    const { series } = this;
+    if (series === null) {
+      return;
+    }
+    target.useBitmapCoordinateSpace((scope) => {
+      const { context: ctx, horizontalPixelRatio: hr, verticalPixelRatio: vr, bitmapSize } = scope;
+      ctx.font = `600 ${Math.round(LABEL_PX * vr)}px sans-serif`;
+      const placed: { y: number; right: number }[] = [];
+      const at = this.labels
+        .map((l) => ({ ...l, y: series.priceToCoordinate(l.price) }))
+        .sort((a, b) => (a.y ?? 0) - (b.y ?? 0));
+      for (const l of at) {
+        if (l.y === null || l.y * vr < 0 || l.y * vr > bitmapSize.height) {
+          continue;
+        }
+        const y = Math.max(l.y - 3, LABEL_PX);
+        let x = 6;
+        for (const p of placed) {
+          if (Math.abs(p.y - y) < LABEL_PX + 1) {
+            x = Math.max(x, p.right + 8);
+          }
+        }
+        ctx.fillStyle = l.color;
+        ctx.fillText(l.text, x * hr, y * vr);
+        placed.push({ y, right: x + ctx.measureText(l.text).width / hr });
       }
     });
   }

@@ -4,16 +4,12 @@
 
 import { Panel, Row } from "@/components/panel";
 import { clock, countdown, NONE, num, parseTime, percent, signed } from "@/lib/format";
-import { useNow, useSlice } from "@/lib/hooks";
+import { useMarketClock, useSlice, useSlowSlice } from "@/lib/hooks";
 import { levelRows } from "@/lib/market";
-
-interface Units {
-  price: number; // decimals
-  qty: number;
-}
+import type { Units } from "@/lib/units";
 
 export function MetricsPanel({ units }: { units: Units }): React.ReactElement {
-  const context = useSlice("context");
+  const context = useSlowSlice("context", 100);
   const flow = useSlice("metrics");
   const c = context.data;
   const buy = c?.stats.buy_volume ?? null;
@@ -22,7 +18,7 @@ export function MetricsPanel({ units }: { units: Units }): React.ReactElement {
   const share = buy !== null && total > 0 ? buy / total : null;
   const cd = c?.cumulative_delta ?? null;
   return (
-    <Panel title="Metrics" area="metrics" slice={context} staleMs={15_000}>
+    <Panel title="Metrics" area="metrics" slice={context} beside={[flow]} staleMs={15_000} stream="trades">
       <dl className="rows">
         <Row label="VWAP" value={num(c?.levels.VWAP, units.price + 1)} name="vwap" />
         <Row label="POC" value={num(c?.levels.POCd, units.price)} name="poc" />
@@ -56,13 +52,13 @@ export function MetricsPanel({ units }: { units: Units }): React.ReactElement {
 }
 
 export function LevelsPanel({ units }: { units: Units }): React.ReactElement {
-  const context = useSlice("context");
-  const price = useSlice("price").data?.price ?? context.data?.price.price ?? null;
+  const context = useSlowSlice("context", 250);
+  const price = useSlowSlice("price", 250).data?.price ?? context.data?.price.price ?? null;
   const rows = context.data === null ? [] : levelRows(context.data.levels);
   const shown = rows.filter((r) => r.price !== null).sort((a, b) => (b.price ?? 0) - (a.price ?? 0));
   const absent = rows.filter((r) => r.price === null).map((r) => r.label);
   return (
-    <Panel title="Levels" area="levels" slice={context} staleMs={15_000}>
+    <Panel title="Levels" area="levels" slice={context} staleMs={15_000} stream="trades">
       <table className="grid-table">
         <thead>
           <tr>
@@ -94,7 +90,7 @@ export function LevelsPanel({ units }: { units: Units }): React.ReactElement {
 
 export function MarkPanel({ units }: { units: Units }): React.ReactElement {
   const mark = useSlice("mark");
-  const now = useNow();
+  const market = useMarketClock();
   const m = mark.data;
   const next = parseTime(m?.next_funding);
   const premium = m?.mark != null && m.index != null && m.index !== 0 ? m.mark / m.index - 1 : null;
@@ -111,12 +107,9 @@ export function MarkPanel({ units }: { units: Units }): React.ReactElement {
           name="funding"
         />
         <Row
-          label="Next funding"
-          value={
-            next === null
-              ? NONE
-              : `${clock(next)} UTC, in ${countdown(now === 0 ? null : (next - now) / 1000)}`
-          }
+          label="Next funding in"
+          value={next === null || market === null ? NONE : countdown((next - market) / 1000)}
+          title={next === null ? undefined : `at ${clock(next)} UTC`}
         />
         <Row label="Open interest" value={num(m?.open_interest, 1)} name="open_interest" />
       </dl>
