@@ -70,6 +70,12 @@ int summary_format(const struct summary *s, const struct instrument *ins,
 // *s is empty. `s` was initialised.
 int summary_parse(struct summary *s, const struct instrument *ins, const char *text, size_t n,
                   struct err *e) MUST_CHECK;
+// What a text says it is, after length and checksum were looked at; its content is not. Cheap.
+struct summary_head {
+    int64_t start_ms, from_id, to_id, trades;
+};
+int summary_peek(const struct instrument *ins, const char *text, size_t n, struct summary_head *out,
+                 struct err *e) MUST_CHECK;
 // The summary of an entry kind=day, which must say the same as the entry. As summary_parse().
 int summary_of_history(struct summary *s, const struct instrument *ins, const struct history *h,
                        struct err *e) MUST_CHECK;

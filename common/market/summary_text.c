@@ -478,3 +478,29 @@ int summary_parse(struct summary *s, const struct instrument *ins, const char *t
     }
     return rc;
 }
+
+int summary_peek(const struct instrument *ins, const char *text, size_t n, struct summary_head *out,
+                 struct err *e)
+{
+    struct summary s;
+    struct reader r = {.p = text, .end = text + n, .ins = ins, .s = &s, .e = e};
+    int64_t bin_ticks;
+    size_t fields;
+    summary_init(&s);
+    int rc = n > SUMMARY_TEXT_MAX + 64 ? refuse(&r, "too long") : read_end(&r);
+    rc = rc ? rc : read_head(&r, &out->start_ms, &bin_ticks);
+    if (rc) {
+        return rc;
+    }
+    out->from_id = s.from_id;
+    out->to_id = s.to_id;
+    if (!section(&r, "day", DAY_FIELDS_MAX, &fields)) {
+        return refuse(&r, "the line \"day\"");
+    }
+    while (fields-- > 0 && next_line(&r)) {
+        if (slice_eq(word(&r), "trades")) {
+            return number(&r, &out->trades) ? 0 : refuse(&r, "its trades");
+        }
+    }
+    return refuse(&r, "its trades");
+}

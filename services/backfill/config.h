@@ -20,7 +20,7 @@ struct config {
     bool enabled, test_mode, prev_day, archive, cache, keep_archives;
     char record_dir[256];
     char cache_dir[256], store_lib[256];
-    int64_t store_memory_mb, days;
+    int64_t store_memory_mb, days, summary_after_min;
     char binance_key[256], binance_secret[256];
     char rest_base[256], archive_base[256];
     char ca_file[256];

@@ -122,6 +122,9 @@ int main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "--verify") == 0) {
         return verify_main(argc, argv);
     }
+    if (argc > 1 && strcmp(argv[1], "--fold-child") == 0) {
+        return fold_child_main(argc, argv);
+    }
     struct boot b = {.table = &config_table,
                      .values = &cfg,
                      .log_level = cfg.log_level,

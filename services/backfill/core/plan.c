@@ -87,6 +87,18 @@ static int64_t missing_in(const struct plan *p, int64_t lo, int64_t hi)
     return hi - lo + 1 - count_in(&p->held, lo, hi) - count_in(&p->lost, lo, hi);
 }
 
+int64_t plan_missing(const struct plan *p, enum plan_day d)
+{
+    int64_t lo, hi;
+    return plan_day_range(p, d, &lo, &hi) ? missing_in(p, lo, hi) : 0;
+}
+
+bool plan_lost_any(const struct plan *p, enum plan_day d)
+{
+    int64_t lo, hi;
+    return plan_day_range(p, d, &lo, &hi) && count_in(&p->lost, lo, hi) > 0;
+}
+
 bool plan_wants_archive(const struct plan *p)
 {
     int64_t lo, hi;

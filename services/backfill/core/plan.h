@@ -85,6 +85,10 @@ void plan_set_mark(struct plan *p, enum plan_day d, int64_t id, int64_t ms);
 
 // Ids to be had of a day: false when it is not known yet, or there are none.
 bool plan_day_range(const struct plan *p, enum plan_day d, int64_t *lo, int64_t *hi);
+// Ids of a day that are neither held nor given up; 0 while its range is not known.
+int64_t plan_missing(const struct plan *p, enum plan_day d);
+// Whether any id of a day was given up.
+bool plan_lost_any(const struct plan *p, enum plan_day d);
 // Whether anything of this day lies before the first live trade.
 bool plan_concerns(const struct plan *p, enum plan_day d);
 void plan_store(struct plan *p, enum plan_day d, bool reading);

@@ -22,6 +22,7 @@
 #include "common/io/service.h"
 #include "services/backfill/config.h"
 #include "services/backfill/core/breaker.h"
+#include "services/backfill/io/fold.h"
 #include "services/backfill/io/job.h"
 #include "services/backfill/io/recording.h"
 #include "services/backfill/io/store.h"

@@ -77,6 +77,7 @@ static bool read_entry(const struct redisReply *r, int64_t *ms, int64_t *id)
 static void begin(struct job *j, const struct redisReply *h, const struct live_ends *live)
 {
     const int64_t mono = loop_mono_ms(j->app->loop);
+    j->newest_ms = live->newest_ms;
     j->ops->restore(j, h, live);
     j->loaded = fields_int(h, "trades_loaded", 0);
     j->state = JOB_RUNNING;
@@ -272,6 +273,7 @@ static void look_at_day(struct job *j)
 void job_tick(struct job *j)
 {
     const struct config *c = j->app->cfg;
+    fold_tick(j->fold);
     if (j->state != JOB_RUNNING) {
         return;
     }
@@ -365,6 +367,7 @@ void job_start(struct app *a, const struct instrument *ins)
         j->ops->init(j);
     }
     j->deliver = deliver_new(j);
+    j->fold = fold_new(a);
     j->retry = timer_new(a->loop, on_retry, j);
     j->drain = timer_new(a->loop, drain_poll, j);
     a->job[a->n++] = j;
@@ -390,6 +393,7 @@ void job_free(struct job *j)
     timer_free(j->retry);
     timer_free(j->drain);
     deliver_free(j->deliver);
+    fold_free(j->fold);
     if (j->ops != NULL) {
         j->ops->release(j);
     }

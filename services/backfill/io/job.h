@@ -21,6 +21,7 @@
 
 struct app;
 struct deliver;
+struct fold;
 struct job;
 struct redisReply;
 
@@ -78,6 +79,8 @@ struct job {
     struct timer *retry;
     struct progress progress;
     struct deliver *deliver;
+    struct fold *fold;
+    int64_t newest_ms;    // newest trade when it began
     int64_t began_ms;     // monotonic; of this run
     int64_t newest_ms;    // of :trades when this run began
     int64_t completed_ms; // how long it took; -1

@@ -109,6 +109,7 @@ static void restore(struct job *j, const struct redisReply *h, const struct live
 }
 
 static void ask_store(struct job *j, enum plan_day d);
+static void take_summary(struct job *j);
 
 static void begin(struct job *j)
 {
@@ -117,6 +118,9 @@ static void begin(struct job *j)
     log_ev(LOG_INFO, "backfill_begins", F_STR("sym", j->ins.name), F_STR("day", day),
            F_INT("live_id", j->plan.live_id), F_INT("held_spans", (int64_t)j->plan.held.n),
            F_INT("trades_loaded", j->loaded));
+    if (!plan_complete(&j->plan)) {
+        take_summary(j);
+    }
     for (int d = 0; d < PLAN_DAYS && !plan_complete(&j->plan); d++) {
         ask_store(j, (enum plan_day)d);
     }
@@ -294,7 +298,9 @@ static void on_store_done(void *arg, enum source_end end, const char *why, const
 static void ask_store(struct job *j, enum plan_day d)
 {
     struct intake *in = &j->from_store[d];
-    if (!plan_concerns(&j->plan, d)) {
+    int64_t lo, hi;
+    if (!plan_concerns(&j->plan, d) ||
+        (plan_day_range(&j->plan, d, &lo, &hi) && plan_missing(&j->plan, d) == 0)) {
         return;
     }
     in->job = j;
@@ -311,6 +317,64 @@ static void ask_store(struct job *j, enum plan_day d)
         plan_store(&j->plan, d, true);
     } else {
         plan_store(&j->plan, d, ask_recording(j, d));
+    }
+}
+
+// ---- the previous day at once
+// ------------------------------------------------------------------------------
+
+static bool is_mark(const struct plan *p, enum plan_day d, int64_t id)
+{
+    return p->day[d].first_id < 0 || p->day[d].first_id == id;
+}
+
+// A summary exists only of a day that was proven from its first id to the one before today's: it
+// tells where both days begin, too.
+static void take_summary(struct job *j)
+{
+    struct plan *p = &j->plan;
+    struct summary_head head;
+    struct buf text;
+    if (!j->app->cfg->cache || !plan_concerns(p, PLAN_PREV) || !plan_concerns(p, PLAN_TODAY) ||
+        j->newest_ms - p->day[PLAN_TODAY].start_ms < j->app->cfg->summary_after_min * 60000) {
+        return;
+    }
+    const int64_t from_ms = p->day[PLAN_PREV].start_ms;
+    const int64_t to_ms = p->day[PLAN_TODAY].start_ms;
+    buf_init(&text, SUMMARY_TEXT_MAX + 64);
+    if (fold_read(j->app->cfg->cache_dir, &j->ins, from_ms, &text, &head) &&
+        head.to_id < p->live_id && is_mark(p, PLAN_PREV, head.from_id) &&
+        is_mark(p, PLAN_TODAY, head.to_id + 1)) {
+        plan_set_mark(p, PLAN_PREV, head.from_id, from_ms);
+        plan_set_mark(p, PLAN_TODAY, head.to_id + 1, to_ms);
+        const struct history h = {.kind = HISTORY_DAY,
+                                  .from_id = head.from_id,
+                                  .to_id = head.to_id,
+                                  .from_ms = from_ms,
+                                  .to_ms = to_ms,
+                                  .source = "store",
+                                  .reason = "backfill",
+                                  .n = head.trades,
+                                  .data = {buf_ptr(&text), buf_len(&text)}};
+        if (plan_missing(p, PLAN_PREV) > 0) {
+            j->rows_store += (uint64_t)h.n;
+            log_ev(LOG_INFO, "summary_taken", F_STR("sym", j->ins.name), F_INT("trades", h.n),
+                   F_UINT("bytes", h.data.n));
+            job_emit(j, &h);
+        }
+    }
+    buf_release(&text);
+}
+
+// Both ends are proven and nothing was given up: such a day may be told by its sums.
+static void want_summary(struct job *j)
+{
+    const struct plan *p = &j->plan;
+    int64_t lo, hi;
+    if (j->app->cfg->cache && p->day[PLAN_PREV].proven && p->day[PLAN_TODAY].proven &&
+        plan_concerns(p, PLAN_TODAY) && plan_day_range(p, PLAN_PREV, &lo, &hi) &&
+        !plan_lost_any(p, PLAN_PREV)) {
+        fold_want(j->fold, &j->ins, p->day[PLAN_PREV].start_ms, lo, hi);
     }
 }
 
@@ -367,6 +431,7 @@ static void on_complete(struct job *j)
     for (int d = 0; d < PLAN_DAYS; d++) {
         store_flush(j->app->store, &j->ins, j->plan.day[d].start_ms);
     }
+    want_summary(j);
 }
 
 static bool on_day(struct job *j, int64_t newest_ms)
