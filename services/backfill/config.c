@@ -82,9 +82,10 @@ static const struct opt rows[] = {
      .def = "512", .unit = "MB",
      .text = "Memory of the child process that reads and writes Parquet."},
     {"BACKFILL_SUMMARY_AFTER_MINUTES", NULL, OPT_INT, F(summary_after_min), .min = 0, .max = 1440,
-     .def = "75", .unit = "min",
+     .def = "125", .unit = "min",
      .text = "From so long after midnight on the previous day is told by its summary, when the "
-             "store has one. Before, windows that reach back into it need its trades."},
+             "store has one. Before, windows of up to two hours that reach back into it need its "
+             "trades."},
     {"BUDGET_SCOPE", NULL, OPT_STR, F(scope), .def = "default",
      .text = "Name of the egress address: all processes behind one address share its budget."},
     {"WEIGHT_LIMIT", NULL, OPT_INT, F(weight_limit), .min = 1, .max = 1000000000, .def = "2400",

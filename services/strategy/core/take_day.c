@@ -1,5 +1,6 @@
 // A whole day from its summary: day, candles and minutes take the place of what was made of trades.
-// The window of the newest trades is not told: it is of the run.
+// The window of the newest trades is not told: it is of the run. Nor are the seconds of a day: what
+// of a window lies in it is not known any more, nor what lay behind a reset of its CVD.
 
 #include "common/base/clock.h"
 #include "common/market/summary.h"
@@ -25,6 +26,11 @@ void strategy_take_day(struct strategy *s, const struct history *h)
             candle_series_take(s->series[tf], from_ms, to_ms, sum.candle[tf], sum.candles[tf]);
         }
         strategy_stale_forget(s, from_ms, to_ms);
+        seconds_unknown_before(&s->seconds, to_ms);
+        if (s->ledger.cur.start_ms == from_ms && cvd_is_reset(&s->cvd, from_ms)) {
+            s->cvd =
+                (struct cvd){.reset_ms = -1, .resets = s->cvd.resets, .refused = s->cvd.refused};
+        }
         strategy_replace_minutes(s, from_ms, to_ms, &sum.minutes);
         if (newest_ms >= s->seen_ms) {
             s->seen_ms = newest_ms;
