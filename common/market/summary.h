@@ -22,7 +22,10 @@
 #include "common/market/trade.h"
 
 #define SUMMARY_TEXT_MAX ((size_t)3 << 20) // longer ones are not worth it: the trades are told
-#define SUMMARY_NAMES_MAX 20000            // likewise
+// Of the minutes, which only footprints of candles around midnight are made of, as many of the
+// newest are told as have room; these at least.
+#define SUMMARY_MINUTES_MS (INT64_C(180) * 60000)
+#define SUMMARY_NAMES_MAX 20000 // likewise
 #define SUMMARY_TFS 2
 extern const int64_t summary_tf_ms[SUMMARY_TFS]; // 1 and 5 minutes
 
@@ -59,14 +62,16 @@ int summary_fold_end(struct summary_fold *f, struct summary *out, struct err *e)
 //   1m <n>, 5m <n> "bucket open high low close buy sell min max trades sum_pq poc first last";
 //                  bucket and poc count from 0, first and last are "ms id[ uuid]" from the bucket's
 //                  start
-//   minutes <n>    "minute trades buy sell sum_pq sum_ppq;step,buy,sell;..." (minutes.h)
+//   minutes <n>    the newest n of the day,
+//                  "minute trades buy sell sum_pq sum_ppq;step,buy,sell;..." (minutes.h)
 //   names <n>      a UUID each
 //   end <bytes before this line> <CRC-32 of them, 8 hexadecimal digits>
-// ERR_LIMIT: longer than SUMMARY_TEXT_MAX.
+// ERR_LIMIT: longer than SUMMARY_TEXT_MAX with SUMMARY_MINUTES_MS of minutes alone.
 int summary_format(const struct summary *s, const struct instrument *ins,
                    struct buf *out) MUST_CHECK;
 // Strict: refused is what is cut, changed, of another instrument or other units (ERR_STATE), and
-// whatever contradicts itself: candles, minutes and bins must each sum up to the day. On failure
+// whatever contradicts itself: bins, candles and (when all are told) minutes must each sum up to
+// the day. On failure
 // *s is empty. `s` was initialised.
 int summary_parse(struct summary *s, const struct instrument *ins, const char *text, size_t n,
                   struct err *e) MUST_CHECK;

@@ -77,6 +77,33 @@ static uint32_t crc_of(const char *p, size_t n)
     return (uint32_t)crc32(0, (const unsigned char *)p, (unsigned)n);
 }
 
+// The newest minutes that `room` bytes hold; false: they are fewer than belong there.
+static bool put_minutes(const struct summary *s, size_t room, struct buf *out)
+{
+    const struct minutes *m = &s->minutes;
+    const int64_t from_ms = s->day.start_ms + MS_PER_DAY - SUMMARY_MINUTES_MS;
+    size_t *at = xmalloc((m->n + 1) * sizeof *at); // where the text of each begins
+    struct buf all;
+    buf_init(&all, SIZE_MAX);
+    for (size_t i = 0; i < m->n; i++) {
+        at[i] = buf_len(&all);
+        buf_addf(&all, "%" PRId64 " ", (m->row[i].start_ms - s->day.start_ms) / MINUTE_MS);
+        minute_to_text(&m->row[i], &all);
+        buf_addc(&all, '\n');
+    }
+    at[m->n] = buf_len(&all);
+    size_t first = m->n;
+    while (first > 0 && at[m->n] - at[first - 1] <= room) {
+        first--;
+    }
+    const bool enough = first == 0 || m->row[first - 1].start_ms < from_ms;
+    buf_addf(out, "minutes %zu\n", m->n - first);
+    buf_add(out, buf_ptr(&all) + at[first], at[m->n] - at[first]);
+    buf_release(&all);
+    free(at);
+    return enough;
+}
+
 int summary_format(const struct summary *s, const struct instrument *ins, struct buf *out)
 {
     const size_t at = buf_len(out);
@@ -93,12 +120,9 @@ int summary_format(const struct summary *s, const struct instrument *ins, struct
             put_candle(c, (c->start_ms - s->day.start_ms) / summary_tf_ms[tf], out);
         }
     }
-    buf_addf(out, "minutes %zu\n", s->minutes.n);
-    for (size_t i = 0; i < s->minutes.n; i++) {
-        const struct minute *r = &s->minutes.row[i];
-        buf_addf(out, "%" PRId64 " ", (r->start_ms - s->day.start_ms) / MINUTE_MS);
-        minute_to_text(r, out);
-        buf_addc(out, '\n');
+    const size_t rest = buf_len(out) - at + s->names * UID_TEXT + 64; // lines of sections, too
+    if (rest > SUMMARY_TEXT_MAX || !put_minutes(s, SUMMARY_TEXT_MAX - rest, out)) {
+        return ERR_LIMIT;
     }
     buf_addf(out, "names %zu\n", s->names);
     for (size_t i = 0; i < s->names; i++) {
@@ -400,8 +424,8 @@ static bool minutes_make_the_profile(const struct summary *s)
                  b.sell <= day.sell && profile_set(sum, r->bin[k].index, b) == 0;
         }
     }
-    // No bin is above the day's, and all volume is told: so none is below it.
-    ok = ok && profile_bins(sum) == profile_bins(p);
+    // No bin is above the day's; when all volume is told, none is below it.
+    ok = ok && (s->minutes.n < s->candles[0] || profile_bins(sum) == profile_bins(p));
     profile_free(sum);
     return ok;
 }
@@ -410,13 +434,14 @@ static int read_minutes(struct reader *r)
 {
     struct summary *s = r->s;
     size_t n;
-    if (!section(r, "minutes", MS_PER_DAY / MINUTE_MS, &n) || n != s->candles[0]) {
+    if (!section(r, "minutes", MS_PER_DAY / MINUTE_MS, &n) || n > s->candles[0]) {
         return refuse(r, "the line before its minutes");
     }
     minutes_init(&s->minutes, r->ins->bin_ticks);
+    const size_t skipped = s->candles[0] - n;
     struct u256 ppq = {{0}};
     for (size_t i = 0; i < n; i++) {
-        const struct candle *c = &s->candle[0][i];
+        const struct candle *c = &s->candle[0][skipped + i];
         int64_t k;
         if (!next_line(r) || !number(r, &k) || k != (c->start_ms - s->day.start_ms) / MINUTE_MS ||
             minutes_restore(&s->minutes, c->start_ms, r->line.p, r->line.n)) {
@@ -428,7 +453,8 @@ static int read_minutes(struct reader *r)
             return refuse(r, "a minute and its candle disagree");
         }
     }
-    return u256_cmp(ppq, s->day.sum_ppq) == 0 && minutes_make_the_profile(s)
+    const int cmp = u256_cmp(ppq, s->day.sum_ppq);
+    return (skipped > 0 ? cmp < 0 : cmp == 0) && minutes_make_the_profile(s)
                ? 0
                : refuse(r, "minutes and sums disagree");
 }

@@ -12,8 +12,8 @@ from scenario import Scenario
 from stack import Stack, wait_for
 
 DAY_MS = 86_400_000
-RATE = "2.18" if recordings.LONG else "0.05"  # 1.5 million trades a day; 35 thousand
-KILLS = 8 if recordings.LONG else 3
+RATE = "0.3" if recordings.LONG else "0.02"
+KILLS = 8 if recordings.LONG else 2
 AFTER = {"BACKFILL_SUMMARY_AFTER_MINUTES": "0"}  # whatever the hour
 
 
@@ -64,7 +64,11 @@ class Summary(Scenario):
 
     def same(self, want, db, s, what):
         def differs():
-            return state.differences(want, self.previous(db, s), "by rows", what)
+            got = self.previous(db, s)
+            # The newest 1,500 candles are kept: while today goes on, the oldest of them leave.
+            kept = {tf: {k: v for k, v in want[tf].items() if k in got[tf]} for tf in ("1m", "5m")}
+            self.assertGreaterEqual(len(kept["5m"]), 200)
+            return state.differences({**want, **kept}, got, "by rows", what)
 
         left = state.until_no_difference(differs, 30)
         self.assertEqual(list(left), [])
@@ -88,6 +92,14 @@ class Summary(Scenario):
         db("FLUSHALL")
         self.consumers(s)
         return self.first_live(db, s)
+
+    def fill_again(self, db, s, venue):
+        """Backfill alone forgets what it delivered; the others take everything for copies."""
+        s.procs["backfill"].term(5)
+        db("DEL", s.key("backfill"))
+        p = s.backfill(**venue.env(**AFTER))
+        p.wait_event("backfill_complete", 60)
+        return p
 
     def summary_file(self, s):
         day = iso(self.today - DAY_MS)[:10]
@@ -149,28 +161,23 @@ class Summary(Scenario):
                 self.caught_up(db, s)
                 self.same(want, db, s, "from the streams")
 
-                # The summary is of these very parts: another part, and it is of nothing.
+                # A spoilt summary is not used, and made again as it was.
+                text = path.read_bytes()
+                spoilt = bytearray(text)
+                spoilt[len(text) // 2] ^= 1
+                path.write_bytes(spoilt)
+                p = self.fill_again(db, s, venue)
+                self.assertEqual((p.events("summary_taken"), len(p.events("summary_not_used"))), ([], 1))
+                wait_for(lambda: path.exists() and path.read_bytes() == text, 60, "the summary to be made again")
+                # It is of these very parts: with another part it is of nothing.
                 self.another_part(path)
-                self.restart_empty(db, s)
-                p = s.backfill(**venue.env(**AFTER))
-                self.counted(db, s, t0 - p0)
-                p.wait_event("backfill_complete", 60)
+                p = self.fill_again(db, s, venue)
                 self.assertEqual(p.events("summary_taken"), [])
-                self.assertNotIn("day", self.kinds(db, s))
-                self.same(want, db, s, "by rows again")
                 wait_for(lambda: self.summary_file(s) and self.summary_file(s)[0] != path, 60,
                          "another summary in its place")
-                # A spoilt one is not used.
-                spoilt = self.made(s)
-                data = bytearray(spoilt.read_bytes())
-                data[len(data) // 2] ^= 1
-                spoilt.write_bytes(data)
-                self.restart_empty(db, s)
-                p = s.backfill(**venue.env(**AFTER))
-                self.counted(db, s, t0 - p0)
-                p.wait_event("backfill_complete", 60)
-                self.assertEqual(p.events("summary_taken"), [])
-                self.same(want, db, s, "without the spoilt one")
+                self.assertEqual(self.made(s).read_bytes(), text)
+                self.caught_up(db, s)
+                self.same(want, db, s, "by rows again")
             s.stop_all()
 
     def settled(self, db, s):
@@ -182,7 +189,7 @@ class Summary(Scenario):
             same, last = now == last, now
             return same and now["levels"]["coverage_prev"] == "1.00000000" and now
 
-        return wait_for(still, 60, "the day to be whole and still", every=0.5)
+        return wait_for(still, 60, "the day to be whole and still", every=0.2)
 
     def caught_up(self, db, s):
         def read():

@@ -79,7 +79,8 @@ bool fold_read(const char *store_dir, const struct instrument *ins, int64_t day_
             buf_commit(text, n);
             ok = summary_peek(ins, p, n, head, &e) == 0 && head->start_ms == day_ms;
             if (!ok) {
-                log_ev(LOG_INFO, "summary_not_used", F_STR("file", path), F_STR("why", e.text));
+                log_ev(LOG_WARN, "summary_not_used", F_STR("file", path), F_STR("why", e.text));
+                (void)unlink(path); // the next complete day makes it again
             }
         }
     }

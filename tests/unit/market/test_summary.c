@@ -10,7 +10,9 @@
 #include <zlib.h>
 
 #include "common/base/clock.h"
+#include "common/market/ledger.h"
 #include "common/market/summary.h"
+#include "tests/support/recording.h"
 #include "tests/support/rng.h"
 
 #define DAY INT64_C(1795132800000) // 2026-11-20
@@ -177,6 +179,70 @@ Test(summary, every_changed_digit_is_refused)
     buf_release(&text);
 }
 
+// Real minutes: how large a summary is, and the same state as trade by trade.
+static void fold_recording(const char *name, int64_t day_ms)
+{
+    struct instrument ins = instrument("binance:BTCUSDT");
+    struct recording rec;
+    if (!recording_open(&rec, name)) {
+        fprintf(stderr, "SKIPPED %s: ../shared/data is not there\n", name);
+        return;
+    }
+    struct summary_fold *f = summary_fold_new(&ins, day_ms);
+    struct ledger ledger;
+    struct summary s;
+    struct err e = {0};
+    struct buf text;
+    size_t n;
+    int64_t id = 0;
+    ledger_init(&ledger, &ins);
+    summary_init(&s);
+    buf_init(&text, SUMMARY_TEXT_MAX + 64);
+    for (const char *line; (line = recording_next(&rec, &n)) != NULL;) {
+        int64_t ts;
+        char price[24];
+        char qty[24];
+        const char *t = strstr(line, "\"e\":\"trade\"");
+        const char *p = t ? strstr(t, "\"p\":\"") : NULL;
+        const char *q = t ? strstr(t, "\"q\":\"") : NULL;
+        const char *at = t ? strstr(t, "\"T\":") : NULL;
+        if (!p || !q || !at || !strstr(t, "MARKET") || sscanf(at + 4, "%" SCNd64, &ts) != 1 ||
+            sscanf(p + 5, "%23[0-9.]", price) != 1 || sscanf(q + 5, "%23[0-9.]", qty) != 1) {
+            continue;
+        }
+        struct trade v = {.ts_ms = ts, .side = strstr(t, "\"m\":true") ? SIDE_SELL : SIDE_BUY};
+        if (trade_set_numbers(&v, &ins, slice_of(price), slice_of(qty)) ||
+            day_start_ms(ts) != day_ms) {
+            continue;
+        }
+        v.id = ++id;
+        cr_assert_eq(summary_fold_add(f, &v), 0, "%s", line);
+        cr_assert_eq(ledger_add(&ledger, &v), LEDGER_COUNTED);
+    }
+    cr_assert_gt(id, 1000, "%s", name);
+    cr_assert_eq(summary_fold_end(f, &s, &e), 0, "%s", e.text);
+    cr_assert_eq(summary_format(&s, &ins, &text), 0);
+    fprintf(stderr, "%s: %lld trades, %zu minutes, %zu bytes\n", name, (long long)id, s.minutes.n,
+            buf_len(&text));
+    cr_assert_eq(summary_parse(&s, &ins, buf_ptr(&text), buf_len(&text), &e), 0, "%s", e.text);
+    cr_assert_eq(s.day.trades, ledger.cur.trades);
+    cr_assert_eq(memcmp(&s.day.sum_ppq, &ledger.cur.sum_ppq, sizeof s.day.sum_ppq), 0);
+    cr_assert_eq(profile_bins(s.day.profile), profile_bins(ledger.cur.profile));
+    summary_release(&s);
+    summary_fold_free(f);
+    ledger_release(&ledger);
+    buf_release(&text);
+    recording_close(&rec);
+}
+
+Test(summary, of_recordings)
+{
+    fold_recording("binance_usdm_BTCUSDT_20240808_2354_trade-depth0ms-bookTicker.raw.gz",
+                   INT64_C(1723075200000));
+    fold_recording("binance_usdm_BTCUSDT_20230405_0000_trade-depth0ms-bookTicker-markPrice.raw.gz",
+                   INT64_C(1680652800000));
+}
+
 Test(summary, every_cut_is_refused)
 {
     struct instrument ins = instrument("bybit:BTCUSDT");
@@ -242,4 +308,33 @@ Test(summary, says_the_same_as_its_entry_or_is_refused)
     }
     summary_release(&s);
     buf_release(&text);
+}
+
+// A very busy day: the oldest minutes are left out, the newest three hours never.
+Test(summary, a_long_one_keeps_the_newest_minutes)
+{
+    struct instrument ins = instrument("binance:BTCUSDT");
+    struct summary_fold *f = summary_fold_new(&ins, DAY);
+    struct rng r = {5};
+    struct summary s;
+    struct err e = {0};
+    struct buf text;
+    summary_init(&s);
+    for (int64_t i = 0; i < 1440 * 400; i++) { // some 400 bins in each minute
+        struct trade t = make(&r, DAY + i * 150, 1 + i);
+        t.price = 6000000 + (int64_t)rng_below(&r, 4000) * 100;
+        cr_assert_eq(summary_fold_add(f, &t), 0);
+    }
+    cr_assert_eq(summary_fold_end(f, &s, &e), 0, "%s", e.text);
+    buf_init(&text, SUMMARY_TEXT_MAX + 64);
+    cr_assert_eq(summary_format(&s, &ins, &text), 0);
+    cr_assert_leq(buf_len(&text), SUMMARY_TEXT_MAX + 64);
+    cr_assert_eq(summary_parse(&s, &ins, buf_ptr(&text), buf_len(&text), &e), 0, "%s", e.text);
+    cr_assert_eq(s.candles[0], 1440);
+    cr_assert_lt(s.minutes.n, 1440);
+    cr_assert_geq(s.minutes.n, 180);
+    cr_assert_eq(s.minutes.row[s.minutes.n - 1].start_ms, DAY + 1439 * MINUTE_MS);
+    summary_release(&s);
+    buf_release(&text);
+    summary_fold_free(f);
 }
