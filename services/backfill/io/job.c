@@ -77,7 +77,6 @@ static bool read_entry(const struct redisReply *r, int64_t *ms, int64_t *id)
 static void begin(struct job *j, const struct redisReply *h, const struct live_ends *live)
 {
     const int64_t mono = loop_mono_ms(j->app->loop);
-    j->newest_ms = live->newest_ms;
     j->ops->restore(j, h, live);
     j->loaded = fields_int(h, "trades_loaded", 0);
     j->state = JOB_RUNNING;

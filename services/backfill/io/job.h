@@ -80,7 +80,6 @@ struct job {
     struct progress progress;
     struct deliver *deliver;
     struct fold *fold;
-    int64_t newest_ms;    // newest trade when it began
     int64_t began_ms;     // monotonic; of this run
     int64_t newest_ms;    // of :trades when this run began
     int64_t completed_ms; // how long it took; -1
