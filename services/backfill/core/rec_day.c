@@ -9,6 +9,8 @@
 #define SLACK_MS INT64_C(300000)
 #define SIM_SLACK_MS (INT64_C(36) * 3600000)
 #define SPANS 4096
+#define CLAIM_ROWS 256
+#define SETTLED_MS 1000         // the venue tells trades in order, within a message or two
 #define NAMES ((size_t)8 << 20) // of a day: 200 MB at most, when so many trades are told
 
 int64_t rec_day_slack_ms(const struct instrument *ins)
@@ -43,13 +45,18 @@ void rec_day_release(struct rec_day *d)
 
 // ---- stretches ---------------------------------------------------------------------------------
 
-static void claim(struct rec_day *d, const struct rec_stretch *s)
+// Every trade of the stretch before to_ms has been told.
+static void claim(struct rec_day *d, struct rec_stretch *s, int64_t to_ms)
 {
     const int64_t end_ms = d->start_ms + MS_PER_DAY;
-    int64_t from = s->first_ms + 1, to = s->last_ms;
-    from = from < d->start_ms ? d->start_ms : from;
-    to = to > end_ms ? end_ms : to;
-    if (s->first_ms >= 0 && from < to && d->on_claim != NULL && d->ins->venue == VENUE_BYBIT) {
+    const int64_t from = s->from_ms < d->start_ms ? d->start_ms : s->from_ms;
+    const int64_t to = to_ms > end_ms ? end_ms : to_ms;
+    s->rows = 0;
+    if (s->from_ms < 0 || to_ms <= s->from_ms) {
+        return;
+    }
+    s->from_ms = to_ms;
+    if (from < to && d->on_claim != NULL && d->ins->venue == VENUE_BYBIT) {
         d->claims++;
         d->on_claim(d->arg, from, to);
     }
@@ -57,13 +64,14 @@ static void claim(struct rec_day *d, const struct rec_stretch *s)
 
 static void restart(struct rec_stretch *s)
 {
-    s->first_ms = s->last_ms = -1;
+    s->from_ms = s->last_ms = -1;
+    s->rows = 0;
 }
 
 // Something of the stretch may be missing here.
 static void cut(struct rec_day *d)
 {
-    claim(d, &d->now);
+    claim(d, &d->now, d->now.last_ms);
     restart(&d->now);
 }
 
@@ -83,10 +91,10 @@ static void opened(struct rec_day *d, const struct record_line *l)
             continue;
         }
         if (p->part + 1 == l->part) {
-            d->now.first_ms = p->first_ms;
-            d->now.last_ms = p->last_ms;
+            d->now = *p;
+            d->now.part = l->part;
         } else {
-            claim(d, p);
+            claim(d, p, p->last_ms);
         }
         *p = d->parked[--d->n_parked];
         break;
@@ -114,22 +122,9 @@ static bool is_told(struct rec_day *d, const struct frame *f, struct trade_uid u
                                       : uidset_add(&d->uids, uid) == UIDSET_HELD;
 }
 
-static void row(struct rec_day *d, const struct frame *f)
+static void tell(struct rec_day *d, const struct frame *f, struct trade_uid uid)
 {
-    struct trade t;
-    struct trade_uid uid = {0, 0};
     const bool named = f->kind == FRAME_UID_TRADE;
-    if ((named && (trade_uid_parse(f->uid, &uid) != 0 || (uid.hi | uid.lo) == 0)) ||
-        (!named && f->market != 1) ||
-        trade_set_numbers(&t, d->ins, f->price, f->qty) != REFUSE_NONE) {
-        d->refused++;
-        cut(d);
-        return;
-    }
-    if (d->now.first_ms < 0) {
-        d->now.first_ms = f->trade_ms;
-    }
-    d->now.last_ms = f->trade_ms > d->now.last_ms ? f->trade_ms : d->now.last_ms;
     if (f->trade_ms < d->start_ms || f->trade_ms >= d->start_ms + MS_PER_DAY ||
         is_told(d, f, uid)) {
         return;
@@ -146,6 +141,27 @@ static void row(struct rec_day *d, const struct frame *f)
                               .flags = f->flags};
     d->rows++;
     d->on_row(d->arg, &r);
+}
+
+static void row(struct rec_day *d, const struct frame *f)
+{
+    struct trade t;
+    struct trade_uid uid = {0, 0};
+    struct rec_stretch *s = &d->now;
+    const bool named = f->kind == FRAME_UID_TRADE;
+    if ((named && (trade_uid_parse(f->uid, &uid) != 0 || (uid.hi | uid.lo) == 0)) ||
+        (!named && f->market != 1) ||
+        trade_set_numbers(&t, d->ins, f->price, f->qty) != REFUSE_NONE) {
+        d->refused++;
+        cut(d);
+        return;
+    }
+    tell(d, f, uid);
+    s->from_ms = s->from_ms < 0 ? f->trade_ms + 1 : s->from_ms;
+    s->last_ms = f->trade_ms > s->last_ms ? f->trade_ms : s->last_ms;
+    if (++s->rows >= CLAIM_ROWS) {
+        claim(d, s, s->last_ms - SETTLED_MS);
+    }
 }
 
 static void on_frame(void *arg, const struct frame *f)
@@ -222,7 +238,7 @@ void rec_day_end(struct rec_day *d)
 {
     rec_day_file_end(d);
     for (size_t i = 0; i < d->n_parked; i++) {
-        claim(d, &d->parked[i]);
+        claim(d, &d->parked[i], d->parked[i].last_ms);
     }
     d->n_parked = 0;
 }

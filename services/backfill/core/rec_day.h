@@ -13,7 +13,8 @@
 //
 // is claimed: the ms of the first trade may have begun before the connection, that of the last may
 // have gone on behind it. A message that can not be read, or a trade that is refused, ends the
-// stretch. (Binance's trades are proven by their numbers.)
+// stretch. While it lasts it is claimed in pieces, up to a second before its newest trade.
+// (Binance's trades are proven by their numbers.)
 //
 // What was recorded from a simulated venue is taken for a simulated instrument alone, and nothing
 // else is; what says neither is not taken.
@@ -34,7 +35,8 @@
 struct rec_stretch {
     char conn[RECORD_CONN_MAX];
     int64_t part;
-    int64_t first_ms, last_ms; // trades; first_ms -1: none yet
+    int64_t from_ms, last_ms; // to be claimed from here on (-1: no trade yet); newest trade
+    int rows;                 // since the last claim
 };
 
 struct rec_day {

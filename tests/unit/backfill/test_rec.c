@@ -247,6 +247,29 @@ Test(rec_day, a_connection_without_a_break_is_a_claim)
     end("10:77baaR 20:0bbb 30:0bcc [11,30)");
 }
 
+Test(rec_day, a_long_stretch_is_claimed_in_pieces)
+{
+    static char want[sizeof told];
+    begin("bybit:BTCUSDT");
+    open_as("a", 0, false);
+    size_t n = 0;
+    for (unsigned i = 0; i < 600; i++) {
+        char uid[16];
+        str_fmt(uid, sizeof uid, "%02x", i % 256);
+        pub((int64_t)i * 100, uid, "7.1", "");
+        told[0] = i == 255 || i == 511 ? told[0] : '\0';
+        if (told[0] == '[' || strchr(told, '[') != NULL) {
+            str_fmt(want + n, sizeof want - n, "%s", strchr(told, '['));
+            n = strlen(want);
+            told[0] = '\0';
+        }
+    }
+    told[0] = '\0';
+    close_as("left");
+    cr_expect_str_eq(want, "[1,24500) [24500,50100) ");
+    end("[50100,59900)");
+}
+
 Test(rec_day, a_rotated_file_goes_on_in_the_next)
 {
     begin("bybit:BTCUSDT");
