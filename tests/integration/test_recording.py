@@ -174,20 +174,17 @@ class Recorded(Scenario):
             s.sim("--generate", "--from", iso(time.time() * 1000 - 600_000), "--speed", "20")
             s.collector(RECORD_DIR=folder, RECORD_MAX_BYTES=bound, WS_SLOW_MS=0)
 
-            def deleted():
-                size = sum(p.stat().st_size for p in self.there(folder))
-                self.assertLessEqual(size, bound)
-                return s.service_metrics("collector")["bc4_collector_record_deleted_total"] >= 2
-
-            begin = lambda: any("2020" not in str(p) for p in self.there(folder))
-            wait_for(begin, 30, "a recording")
-            wait_for(deleted, 60, "files to be deleted", every=0.1)
+            metric = lambda name: s.service_metrics("collector")[f"bc4_collector_record_{name}"]
+            wait_for(lambda: metric("deleted_total") >= 2, 30, "files to be deleted", every=0.1)
+            wait_for(lambda: metric("messages_total") >= 50, 30, "messages", every=0.1)
+            self.assertLessEqual(sum(p.stat().st_size for p in self.there(folder)), bound)
             self.assertFalse(ours.exists())
             self.assertTrue(more[2].exists(), "the youngest, for which there is room")
             for path in others:
                 self.assertTrue(path.exists(), path)
             with s.db() as db:
-                self.assertEqual(db.hash("bc4:health:collector:binance")["record"], "on")
+                health = lambda: db.hash("bc4:health:collector:binance").get("record")
+                wait_for(lambda: health() == "on", 20, "health to say so")
             s.stop_all()
 
     def there(self, folder):
