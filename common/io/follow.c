@@ -170,6 +170,8 @@ static void send_flush(struct follow *f)
         str_copy(f->stored[i], sizeof f->stored[i], p);
         redis_tx_hset(f->tx, field[i], p, strlen(p));
     }
+    char schema[24];
+    redis_tx_hset(f->tx, "_schema", schema, fmt_i64(schema, f->o.schema));
     redis_tx_hset_end(f->tx);
     f->sent_rx_us = f->caught_up ? f->oldest_rx_us : 0;
     f->oldest_rx_us = 0;
@@ -252,6 +254,7 @@ struct follow *follow_new(const struct follow_opts *o)
 {
     struct follow *f = xcalloc(1, sizeof *f);
     f->o = *o;
+    f->o.schema = o->schema > 0 ? o->schema : 1;
     f->ins = o->ins;
     f->st.lag_ms = -1;
     f->rb_percent = -1;
@@ -386,6 +389,10 @@ bool follow_is_ready(const struct follow *f, char *why, size_t size)
     str_copy(why, size, s);
     if (f->state == FOLLOW_LOADING && f->rb_percent >= 0) {
         str_fmt(why, size, "loading %d %%", f->rb_percent);
+    }
+    if (f->state == FOLLOW_WAIT && f->newer_logged) {
+        str_fmt(why, size, "state of schema %d is of a newer version, this one knows %d",
+                f->stored_schema, f->o.schema);
     }
     if (s[0]) {
         return false;

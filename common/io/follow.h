@@ -39,7 +39,12 @@ struct follow_opts {
     const char *service;   // "context"; borrowed
     struct instrument ins; // venue and symbol; units come from :instrument
     const char *pos_key;   // hash that carries the positions, e.g. "...:context"; copied
-    int64_t flush_ms;      // e.g. 50 (20 updates a second); 5 times that while catching up
+    // Layout of the state behind pos_key, in its field `_schema`; 0 means 1 (as a missing field
+    // does). State of an older layout is not read but made anew from the streams (on_load with
+    // scratch); that of a newer one is left alone: nothing is read or written, and
+    // follow_is_ready() says why.
+    int schema;
+    int64_t flush_ms; // e.g. 50 (20 updates a second); 5 times that while catching up
     // Units are known / changed / the link is new. Memory state must be (re)initialised. Then load,
     // or, when `scratch`, load nothing: what is stored belongs to other streams and has to be
     // replaced; call follow_loaded(f, NULL, NULL) at once.

@@ -143,8 +143,16 @@ static void begin_load(struct follow *f)
         log_ev(LOG_WARN, "positions_ahead", F_STR("sym", f->ins.name), F_STR("trades", f->start[0]),
                F_STR("trades_end", f->last_id[0]), F_STR("history", f->start[1]),
                F_STR("history_end", f->last_id[1]));
-        str_copy(f->start[0], sizeof f->start[0], "0-0");
-        str_copy(f->start[1], sizeof f->start[1], "0-0");
+    }
+    if (f->stored_schema < f->o.schema) {
+        log_ev(LOG_WARN, "state_rebuilt", F_STR("sym", f->ins.name),
+               F_INT("schema", f->stored_schema), F_INT("known", f->o.schema),
+               F_STR("why", "an older version wrote the stored state: it is made anew from the "
+                            "streams"));
+        scratch = true;
+    }
+    for (size_t i = 0; i < 2 && scratch; i++) {
+        str_copy(f->start[i], sizeof f->start[i], "0-0");
     }
     f->state = FOLLOW_LOADING;
     f->watched = true;
@@ -175,6 +183,28 @@ static void on_positions(struct redis *r, const redisReply *reply, void *arg)
     for (size_t i = 0; i < 2 && reply; i++) {
         text_of(item(reply, i), f->stored[i], sizeof f->stored[i]);
     }
+    char text[24];
+    int64_t schema = 0;
+    text_of(item(reply, 2), text, sizeof text);
+    if (text[0] == '\0' || parse_i64(text, strlen(text), &schema) || schema < 0 ||
+        schema > INT32_MAX) {
+        schema = f->stored[0][0] != '\0' ? 1 : f->o.schema; // before there was such a field
+    }
+    f->stored_schema = (int)schema;
+}
+
+// What a newer version stored is not ours to read, and still less to write over.
+static bool is_of_newer_version(struct follow *f)
+{
+    const bool newer = f->stored_schema > f->o.schema;
+    if (newer && !f->newer_logged) {
+        log_ev(LOG_ERROR, "state_newer", F_STR("sym", f->wait_ins.name),
+               F_INT("schema", f->stored_schema), F_INT("known", f->o.schema),
+               F_STR("why", "a newer version wrote the stored state: upgrade this program, or "
+                            "delete that state; until then it is left alone"));
+    }
+    f->newer_logged = newer;
+    return newer;
 }
 
 static void take_last_id(struct follow *f, size_t which, const redisReply *reply)
@@ -215,6 +245,10 @@ static void on_first_check(struct redis *r, const redisReply *reply, void *arg)
         return;
     }
     f->waiting_logged = false;
+    if (is_of_newer_version(f)) {
+        poll_again(f);
+        return;
+    }
     f->ins = f->wait_ins;
     begin_load(f);
 }
@@ -235,7 +269,8 @@ static int send_check(struct follow *f, bool first)
     rc = rc ? rc : redis_argv(f->w, on_instrument, f, n, argv);
     if (first) {
         rc = rc ? rc
-                : redis_cmd(f->w, on_positions, f, "HMGET %s _pos_trades _pos_history", f->pos_key);
+                : redis_cmd(f->w, on_positions, f, "HMGET %s _pos_trades _pos_history _schema",
+                            f->pos_key);
     }
     return rc ? rc : redis_cmd(f->w, on_trades_info, f, "XINFO STREAM %s", f->trades_key);
 }

@@ -44,6 +44,8 @@ struct follow {
     char stored[2][STREAM_ID_MAX];      // positions in Redis as last read or written
     char start[2][STREAM_ID_MAX];       // positions while LOADING
     bool waiting_logged;
+    int stored_schema; // of the stored state; 0 there is none
+    bool newer_logged; // it is of a newer version than this program
     unsigned checks;
 
     bool watched;  // pos_key is watched and unchanged: a transaction may go

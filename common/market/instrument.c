@@ -236,9 +236,11 @@ int instrument_from_fields(const struct instrument *who, const char *const *kv, 
     if (rc) {
         return rc;
     }
-    if (schema != INSTRUMENT_SCHEMA) {
-        return err_set(e, ERR_STATE, "schema %d is stored, this program writes %d", schema,
-                       INSTRUMENT_SCHEMA);
+    if (schema > INSTRUMENT_SCHEMA) {
+        return err_set(
+            e, ERR_STATE,
+            "schema %d is stored by a newer version, this one knows up to %d: upgrade it", schema,
+            INSTRUMENT_SCHEMA);
     }
     if ((rc = get_text(kv, pairs, "venue", venue, sizeof venue, e)) ||
         (rc = get_text(kv, pairs, "symbol", symbol, sizeof symbol, e)) ||

@@ -55,7 +55,8 @@ struct instrument_fields {
 };
 void instrument_to_fields(const struct instrument *ins, struct instrument_fields *out);
 // From field/value pairs of HGETALL (kv[2*n] C strings). Unknown fields are ignored; a missing or
-// bad one is ERR_SYNTAX naming it; another schema is ERR_STATE.
+// bad one is ERR_SYNTAX naming it; a newer schema is ERR_STATE, an older one is taken as it is
+// (out->schema tells it): the collector writes it anew.
 int instrument_from_fields(const struct instrument *who, const char *const *kv, size_t pairs,
                            struct instrument *out, struct err *e) MUST_CHECK;
 

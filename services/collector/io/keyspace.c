@@ -443,6 +443,10 @@ static void on_written(struct redis *r, const struct redisReply *reply, void *ar
                    reply->type == REDIS_REPLY_ERROR ? reply->str : "unexpected answer to EVAL");
         return;
     }
+    if (reply->integer == 2) {
+        keyspace_refuse(l, "a newer version writes here: upgrade this one");
+        return;
+    }
     if (reply->integer == 0) {
         keyspace_refuse(l, "another collector declared it another kind of market (simulated "
                            "against real)");
@@ -466,11 +470,16 @@ static void on_written(struct redis *r, const struct redisReply *reply, void *ar
     writer_pump(l->app);
 }
 
-// First writer wins, in one step: the check and the write can not be parted.
+#define TEXT_OF_(x) #x
+#define TEXT_OF(x) TEXT_OF_(x)
+// First writer wins, and the newest version, in one step: check and write can not be parted.
 static const char write_script[] =
     "local s=redis.call('HGET',KEYS[1],'simulated') "
     "if s and s~=ARGV[1] then return 0 end "
-    "redis.call('HSET',KEYS[1],'simulated',ARGV[1],unpack(ARGV,2)) return 1";
+    "local v=tonumber(redis.call('HGET',KEYS[1],'schema') or 0) "
+    "if v and v>" TEXT_OF(
+        INSTRUMENT_SCHEMA) " then return 2 end "
+                           "redis.call('HSET',KEYS[1],'simulated',ARGV[1],unpack(ARGV,2)) return 1";
 
 static void write_instrument(struct lane *l)
 {
@@ -546,7 +555,14 @@ static void on_checked(struct redis *r, const struct redisReply *reply, void *ar
 {
     struct lane *l = arg;
     (void)r;
-    if (reply != NULL && reply->type == REDIS_REPLY_INTEGER && reply->integer == 0 && l->written) {
+    if (reply == NULL || !l->written) {
+        return;
+    }
+    int64_t schema = 0;
+    if (reply->type == REDIS_REPLY_STRING && parse_i64(reply->str, reply->len, &schema) == 0 &&
+        schema > INSTRUMENT_SCHEMA) {
+        keyspace_refuse(l, "a newer version took over: upgrade this one");
+    } else if (reply->type == REDIS_REPLY_NIL) {
         log_ev(LOG_ERROR, "keyspace_gone", F_STR("sym", l->feed.ins.name));
         redis_kick(l->app->redis, "the keyspace was emptied");
     }
@@ -560,6 +576,6 @@ void keyspace_check(struct lane *l, int64_t mono_ms)
     }
     l->seen_mono_ms = mono_ms;
     key_of(l, "instrument", key);
-    const int rc = redis_cmd(l->app->redis, on_checked, l, "HEXISTS %s schema", key);
+    const int rc = redis_cmd(l->app->redis, on_checked, l, "HGET %s schema", key);
     (void)rc; // asked again soon
 }

@@ -28,6 +28,7 @@ struct toy {
 };
 
 static struct with_redis *redis;
+static int toy_schema; // 0 = the default
 
 static void on_state(struct redis *r, const redisReply *reply, void *arg)
 {
@@ -132,6 +133,7 @@ static void toy_start(struct toy *t)
                                             .service = "toy",
                                             .ins = ins,
                                             .pos_key = STATE,
+                                            .schema = toy_schema,
                                             .flush_ms = 5,
                                             .on_load = on_load,
                                             .on_unload = on_unload,
@@ -357,6 +359,68 @@ Test(follow, a_state_that_was_rejected_is_built_from_the_beginning)
     toy_start(&t);
     t.reject = true;
     UNTIL(t.loop, stored_is(7));
+    toy_stop(&t);
+}
+
+static bool is_refused(const struct toy *t)
+{
+    char why[100];
+    return !follow_is_ready(t->f, why, sizeof why) && strstr(why, "newer version") != NULL;
+}
+
+Test(follow, state_of_an_older_layout_is_made_anew)
+{
+    struct toy t;
+    put_instrument();
+    put_trades(1, 7);
+    with_redis_cmd(redis, "HSET " STATE " count 99 sum 99 _pos_trades %lld-3 _pos_history 0-0",
+                   (long long)T0 + 3);
+    toy_schema = 3;
+    toy_start(&t);
+    UNTIL(t.loop, stored_is(7));
+    cr_assert_eq(t.scratches, 1, "what lies before the stored position counts again");
+    cr_assert_eq(stored("_schema"), 3);
+    toy_stop(&t);
+    toy_start(&t);
+    put_trades(8, 9);
+    UNTIL(t.loop, stored_is(9));
+    cr_assert_eq(t.scratches, 0, "once");
+    toy_stop(&t);
+}
+
+Test(follow, state_without_a_schema_is_of_the_first_layout)
+{
+    struct toy t;
+    put_instrument();
+    put_trades(1, 7);
+    with_redis_cmd(redis, "HSET " STATE " count 3 sum %lld _pos_trades %lld-3 _pos_history 0-0",
+                   (long long)sum_to(3), (long long)T0 + 3);
+    toy_start(&t);
+    UNTIL(t.loop, stored_is(7));
+    cr_assert_eq(t.scratches, 0);
+    toy_stop(&t);
+}
+
+Test(follow, state_of_a_newer_layout_is_left_alone)
+{
+    struct toy t;
+    put_instrument();
+    put_trades(1, 7);
+    with_redis_cmd(redis,
+                   "HSET " STATE " count 99 sum 99 _schema 4 _pos_trades %lld-3 _pos_history 0-0",
+                   (long long)T0 + 3);
+    toy_schema = 3;
+    toy_start(&t);
+    UNTIL(t.loop, is_refused(&t));
+    cr_assert_eq(t.loads, 0);
+    cr_assert_eq(stored("count"), 99);
+    with_redis_cmd(redis, "DEL " STATE);
+    UNTIL(t.loop, stored_is(7));
+    // A newer version takes over while this one runs.
+    with_redis_cmd(redis, "HSET " STATE " count 5 _schema 4 _pos_trades 1-1");
+    put_trades(8, 8);
+    UNTIL(t.loop, is_refused(&t));
+    cr_assert_eq(stored("count"), 5);
     toy_stop(&t);
 }
 

@@ -175,4 +175,12 @@ Test(instrument, stored_fields_are_checked_one_by_one)
         }
     }
     cr_expect_eq(instrument_from_fields(&who, other, PAIRS, &out, &e), ERR_STATE);
+    cr_expect(strstr(e.text, "newer version"), "%s", e.text);
+    for (size_t k = 0; k < PAIRS; k++) {
+        if (strcmp(other[2 * k], "schema") == 0) {
+            other[2 * k + 1] = "0";
+        }
+    }
+    cr_expect_eq(instrument_from_fields(&who, other, PAIRS, &out, &e), 0, "older: %s", e.text);
+    cr_expect_eq(out.schema, 0);
 }
