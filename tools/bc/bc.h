@@ -9,6 +9,7 @@
 
 #include "common/base/err.h"
 #include "common/base/opt.h"
+#include "common/io/redis.h"
 
 enum {
     BC_OK = 0,
@@ -23,7 +24,8 @@ struct bc {
     char streams[128];
     bool json;
     int64_t last, count;
-    redisContext *redis;
+    struct redis_url url;
+    redisContext *redis; // in a cluster: whom the last command led to
 };
 extern const struct opt_table bc_table;
 
