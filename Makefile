@@ -319,3 +319,9 @@ k8s-check: build ## The Kubernetes manifests, rendered and judged without a clus
 
 prometheus-check: ## Alert rules and dashboard: every metric is there, every alert fires when it should
 	@$(PYTHON3) tests/prometheus/check.py
+
+# What differs on arm64, tried on any machine: char without a sign, no SSE2 (the scanner's plain path).
+.PHONY: test-portable
+test-portable: ## Unit tests as another kind of processor compiles them
+	@CFLAGS="-funsigned-char -U__SSE2__" $(MAKE) --no-print-directory BASE_B=$(BASE_B)/portable \
+	  -j$$(nproc) test-unit ONLY="$(ONLY)"
