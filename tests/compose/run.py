@@ -172,6 +172,17 @@ def demo_cannot_reach_the_outside():
         assert json.loads(run(DOCKER, "network", "inspect", network))[0]["Internal"], network
 
 
+def bc_says_all_is_well():
+    """The operator's command line in a container of its own: 0, and every service in its table."""
+    network = next(iter(inspect("demo-collector")["NetworkSettings"]["Networks"]))
+    image = inspect("demo-context")["Config"]["Image"].replace("/context:", "/bc:")
+    secret = os.path.join(ROOT, "deploy/secrets/redis_url")
+    out = run(DOCKER, "run", "--rm", "--read-only", "--network", network, "-v", secret + ":/run/secrets/redis_url:ro",
+              "-e", "REDIS_URL_FILE=/run/secrets/redis_url", image, "status")
+    for name in ("collector:binance", "backfill:0", "context:0", "strategy:0", "api:0", "SIMULATED"):
+        assert name in out, out
+
+
 def a_killed_one_comes_back(name):
     before, held = inspect(name)["State"], wait("a trade", newest)
     # Not `docker kill`, which the engine takes for the wish to end it: the program dies by itself.
@@ -180,7 +191,11 @@ def a_killed_one_comes_back(name):
     wait(name + " is started again", lambda: inspect(name)["State"]["StartedAt"] != before["StartedAt"])
     wait(name + " is healthy again", lambda: healthy(name))
     wait("trades go on", lambda: newest() > held)
+    begin = time.monotonic()
     wait("PRECISE again", lambda: ask("/health")["metrics_precision"] == "PRECISE")
+    if time.monotonic() - begin > 30 and os.environ.get("V"):
+        print(subprocess.run([DOCKER, "logs", "--since", "4m", inspect("demo-collector")["Id"]], capture_output=True,
+                             text=True).stderr[-6000:])
     wait("ready", lambda: ask("/ready"))
 
 
@@ -216,13 +231,14 @@ def main():
     try:
         if os.environ.get("BUILD") != "0":
             compose("build")
+            run("deploy/docker/compose.sh", "tools", "build", "bc")
             print("  built in %d s" % (time.monotonic() - begin), flush=True)
         compose("up", "-d", "--no-build")
         up = claim(all_are_healthy)
         sizes()
         for what in (containers_are_locked_down, images_carry_version_and_no_more_than_they_need,
                      demo_cannot_reach_the_outside) + (() if not up else (
-                         rest_answers_and_says_simulated, websocket_pushes, dashboard_shows_the_market,
+                         rest_answers_and_says_simulated, websocket_pushes, bc_says_all_is_well, dashboard_shows_the_market,
                          market_catches_up_and_history_is_whole)):
             claim(what)
         for name in PROGRAMS if up else ():
