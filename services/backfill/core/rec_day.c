@@ -167,16 +167,16 @@ static void row(struct rec_day *d, const struct frame *f)
 static void on_frame(void *arg, const struct frame *f)
 {
     struct rec_day *d = arg;
-    const bool ours = slice_eq(f->symbol, d->ins->symbol);
+    const char *symbol = d->ins->symbol;
     if (f->kind == FRAME_MALFORMED) {
-        if (f->hides_trade && (ours || f->symbol.n == 0)) {
+        if (f->hides_trade && (f->symbol.n == 0 || slice_eq(f->symbol, symbol))) {
             d->refused++;
             cut(d);
         }
         return;
     }
     // Single fills (@trade) have numbers of their own and are not taken.
-    if (ours && (f->kind == FRAME_UID_TRADE || f->kind == FRAME_AGG_TRADE)) {
+    if ((f->kind == FRAME_UID_TRADE || f->kind == FRAME_AGG_TRADE) && slice_eq(f->symbol, symbol)) {
         row(d, f);
     }
 }
