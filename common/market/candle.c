@@ -37,6 +37,11 @@ struct candle_series {
     // The newest bucket, while it can be updated in place: its volumes are in `vol`. Else NONE.
     int64_t open_ms;
     struct binvol vol;
+    // An older bucket that history has begun and goes on filling in set order, likewise. Else NONE.
+    int64_t back_ms;
+    size_t back_at; // its index, as far as nobody was put in front of it
+    struct binvol back_vol;
+    int64_t dropped_ms;      // buckets up to this one left for lack of room
     size_t dirty;            // how many buckets are
     int64_t changed_from_ms; // no bucket before it is changed
     int64_t complete_to_ms;  // end of the newest bucket whose completion was reported
@@ -70,6 +75,8 @@ static struct candle_series *series_new(int64_t tf_ms, int64_t bin_ticks,
     s->shared = shared;
     s->b = xcalloc((size_t)2 * CANDLE_KEEP, sizeof *s->b);
     s->open_ms = NONE;
+    s->back_ms = NONE;
+    s->dropped_ms = NONE;
     s->changed_from_ms = INT64_MAX;
     s->complete_to_ms = NONE;
     shared->user[shared->users++] = s;
@@ -106,6 +113,7 @@ void candle_series_free(struct candle_series *s)
         free(shared);
     }
     binvol_release(&s->vol);
+    binvol_release(&s->back_vol);
     free(s->scratch);
     free(s->b);
     free(s);
@@ -169,6 +177,7 @@ static struct bucket *insert(struct candle_series *s, int64_t start_ms)
             return NULL;
         }
         s->dirty -= at(s, 0)->dirty;
+        s->dropped_ms = at(s, 0)->c.start_ms;
         s->head++;
         s->n--;
         i--;
@@ -209,6 +218,9 @@ static void make_dirty(struct candle_series *s, struct bucket *b)
     }
     if (b->c.start_ms == s->open_ms) {
         s->open_ms = NONE;
+    }
+    if (b->c.start_ms == s->back_ms) {
+        s->back_ms = NONE;
     }
 }
 
@@ -383,6 +395,9 @@ static int mark_stale(struct candle_series *s, int64_t start_ms, int64_t *stale_
     if (start_ms == s->open_ms) {
         s->open_ms = NONE;
     }
+    if (start_ms == s->back_ms) {
+        s->back_ms = NONE;
+    }
     *stale_bucket = start_ms;
     return 1;
 }
@@ -396,11 +411,52 @@ static struct bucket *begin_bucket(struct candle_series *s, int64_t start_ms)
     return b;
 }
 
+// A bucket that is not there, older than the newest: none of its trades was counted before, unless
+// it left for lack of room. History tells such buckets from their first trade on.
+static bool begin_back(struct candle_series *s, int64_t start_ms)
+{
+    if (start_ms <= s->dropped_ms || start_ms >= s->shared->tape.from_ms ||
+        insert(s, start_ms) == NULL) {
+        return false;
+    }
+    binvol_clear(&s->back_vol);
+    s->back_ms = start_ms;
+    s->back_at = lower(s, start_ms);
+    return true;
+}
+
+// 1 = the trade was counted in the bucket that history fills (or is its last one), 0 = it is not
+// for this bucket, or not in set order; ERR_OVERFLOW.
+static int add_back(struct candle_series *s, const struct trade *t)
+{
+    if (s->back_at >= s->n || at(s, s->back_at)->c.start_ms != s->back_ms) {
+        s->back_at = lower(s, s->back_ms);
+    }
+    struct bucket *b = s->back_at < s->n ? at(s, s->back_at) : NULL;
+    if (b == NULL || b->c.start_ms != s->back_ms) {
+        s->back_ms = NONE; // it was removed
+        return 0;
+    }
+    const int order = b->c.trades > 0 ? trade_cmp(t, &b->c.last) : 1;
+    if (order <= 0) {
+        return order == 0;
+    }
+    changed(s, b);
+    const int rc = count(&b->c, &s->back_vol, bin_index_of(t->price, s->bin_ticks, s->magic), t);
+    return rc != 0 ? rc : 1;
+}
+
 static int add_slow(struct candle_series *s, const struct trade *t, int64_t *stale_bucket)
 {
     int64_t start = t->ts_ms - t->ts_ms % s->tf_ms;
     if (s->owner) {
         tape_put(&s->shared->tape, t);
+    }
+    if (start == s->back_ms) {
+        const int rc = add_back(s, t);
+        if (rc != 0) {
+            return rc > 0 ? 0 : rc;
+        }
     }
     if (s->n_stale > 0 && is_stale(s, start)) {
         return mark_stale(s, start, stale_bucket);
@@ -420,6 +476,10 @@ static int add_slow(struct candle_series *s, const struct trade *t, int64_t *sta
             changed(s, b);
             return count(&b->c, &s->vol, bin_index_of(t->price, s->bin_ticks, s->magic), t);
         }
+    }
+    if (b == NULL && begin_back(s, start)) {
+        const int rc = add_back(s, t);
+        return rc > 0 ? 0 : rc;
     }
     if (start < s->shared->tape.from_ms) {
         return mark_stale(s, start, stale_bucket);
@@ -572,6 +632,7 @@ int candle_series_replace(struct candle_series *s, int64_t start_ms, const struc
 {
     struct trade *v = scratch(s, n);
     size_t kept = 0;
+    s->back_ms = s->back_ms == start_ms ? NONE : s->back_ms;
     for (size_t i = 0; i < n; i++) {
         if (trades[i].ts_ms >= start_ms && trades[i].ts_ms - start_ms < s->tf_ms) {
             v[kept++] = trades[i];
@@ -633,6 +694,7 @@ void candle_series_take(struct candle_series *s, int64_t from_ms, int64_t to_ms,
                         const struct candle *v, size_t n)
 {
     tape_begin_at(&s->shared->tape, to_ms);
+    s->back_ms = NONE;
     size_t stale = stale_at(s, from_ms);
     drop_stale(s, stale, stale_at(s, to_ms) - stale);
     if (s->open_ms >= from_ms && s->open_ms < to_ms) {
@@ -679,6 +741,7 @@ void candle_series_restore(struct candle_series *s, const struct candle *c)
         return;
     }
     int64_t end = c->start_ms + s->tf_ms;
+    s->back_ms = NONE;
     s->dirty -= b->dirty;
     *b = (struct bucket){.c = *c};
     if (s->open_ms == c->start_ms) {
@@ -704,6 +767,7 @@ void candle_series_set_tape_from(struct candle_series *s, int64_t ts_ms)
     for (size_t u = 0; u < shared->users; u++) {
         struct candle_series *user = shared->user[u];
         user->open_ms = user->open_ms < from ? user->open_ms : NONE;
+        user->back_ms = NONE;
         size_t first = stale_at(user, from);
         drop_stale(user, first, user->n_stale - first);
         for (size_t i = lower(user, from); i < user->n; i++) {

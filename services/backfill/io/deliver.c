@@ -14,8 +14,8 @@
 #include "services/backfill/io/app.h"
 
 #define TX_MAX ((size_t)4 << 20)
-#define TX_ENTRIES 24
-#define TX_BYTES ((size_t)512 << 10)
+#define TX_ENTRIES 48
+#define TX_BYTES ((size_t)1 << 20) // a few milliseconds of Redis
 #define QUEUE_BYTES ((size_t)4 << 20)
 
 struct entry {
@@ -219,11 +219,8 @@ static void on_exec(struct redis *r, const struct redisReply *reply, void *arg)
     }
     if (redis_exec_failed(reply, why, sizeof why)) {
         const char *queued = redis_tx_queue_error(r);
+        d->loaded = d->busy = false; // what is behind it on the link does not matter any more
         job_reload(d->job, queued[0] != '\0' ? queued : why);
-        return;
-    }
-    if (watch(d) != 0) {
-        job_reload(d->job, "the link is full");
     }
 }
 
@@ -234,7 +231,8 @@ void deliver_pump(struct deliver *d)
     }
     build(d);
     d->busy = true;
-    if (redis_tx_exec(d->job->redis, d->tx, on_exec, d) != 0) {
+    // The watch for the next one follows at once: one wait for both.
+    if (redis_tx_exec(d->job->redis, d->tx, on_exec, d) != 0 || watch(d) != 0) {
         job_reload(d->job, "a transaction could not be sent");
     }
 }

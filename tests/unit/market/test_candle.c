@@ -175,11 +175,56 @@ Test(candle, older_than_the_tape_is_the_owners_to_recompute)
     cr_expect_str_eq(settle(T0 + 20 * MIN), "", "the same again is no revision");
     cr_assert_eq(candle_series_replace(s, T0, NULL, 0), 0);
     cr_expect_null(at(0));
-    // A bucket that had no candle.
+    // A bucket that had no candle: history tells it from its first trade on, in order or not.
+    cr_expect_eq(add(T0 + MIN + 1, 5, 1000, 1, SIDE_BUY), 0);
     cr_expect_eq(add(T0 + MIN, 4, 1000, 1, SIDE_BUY), 1);
     struct trade one = trade(T0 + MIN, 4, 1000, 1, SIDE_BUY);
     cr_assert_eq(candle_series_replace(s, T0 + MIN, &one, 1), 0);
     cr_expect_str_eq(settle(T0 + 20 * MIN), "updated 1 x1 r0, completed 1 x1 r0");
+}
+
+Test(candle, history_fills_buckets_behind_live_ones_in_place)
+{
+    int64_t start;
+    add(T0 + 60 * MIN, 9000, 1000, 1, SIDE_BUY);
+    for (int64_t i = 0; i < 300; i++) { // three trades a minute, in order
+        const int64_t ts = T0 + i * MIN / 3 + 7;
+        cr_assert_eq(add(ts, i, 1000 + i % 7, 1 + i % 3, i % 2 == 0 ? SIDE_BUY : SIDE_SELL), 0);
+        if (ts >= T0 + 40 * MIN) {
+            break;
+        }
+        if (i % 50 == 0) {
+            settle(T0 + 60 * MIN); // a state written in the middle of a bucket changes nothing
+        }
+    }
+    settle(T0 + 60 * MIN);
+    for (int64_t m = 0; m < 40; m++) {
+        struct trade v[3];
+        struct candle got = *at(m);
+        for (int64_t k = 0; k < 3; k++) {
+            const int64_t i = 3 * m + k;
+            v[k] = trade(T0 + i * MIN / 3 + 7, i, 1000 + i % 7, 1 + i % 3,
+                         i % 2 == 0 ? SIDE_BUY : SIDE_SELL);
+        }
+        cr_assert_eq(candle_series_replace(s, T0 + m * MIN, v, 3), 0);
+        cr_assert_str_eq(settle(T0 + 60 * MIN), "", "minute %lld", (long long)m);
+        cr_assert_eq(got.poc_bin, at(m)->poc_bin);
+    }
+    // What comes late into one that is done has to be recomputed by the owner.
+    cr_expect_eq(add(T0 + 8, 1, 1000, 1, SIDE_BUY), 1);
+    cr_expect_eq(candle_series_stale(s, &start, 1), 1);
+    cr_expect_eq(start, T0);
+}
+
+Test(candle, a_bucket_that_left_for_lack_of_room_does_not_begin_anew)
+{
+    int64_t stale;
+    for (int64_t m = 0; m < CANDLE_KEEP + 5; m++) {
+        add(T0 + m * MIN, m, 1000, 1, SIDE_BUY);
+    }
+    cr_assert_eq(candle_series_replace(s, T0 + 100 * MIN, NULL, 0), 0); // there is room again
+    struct trade t = trade(T0 + 2 * MIN + 9, 3, 1000, 1, SIDE_BUY);
+    cr_expect_eq(candle_series_add(s, &t, &stale), 1);
 }
 
 Test(candle, a_dirty_bucket_is_recomputed_before_the_tape_leaves_it)

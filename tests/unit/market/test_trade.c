@@ -1,6 +1,7 @@
 #include "common/market/trade.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 static struct instrument units(void)
@@ -209,6 +210,57 @@ Test(trade, gaps_and_claims_without_trades)
         history(copy, "kind=lost|from_id=5|to_id=9|from_ms=7|to_ms=8|n=0|reason=old", &h, &e), 0);
     cr_expect_str_eq(history_kind_name(h.kind), "lost");
     cr_assert_eq(history(copy, HEAD "n=0|data=", &h, &e), 0, "excluded ids");
+}
+
+// A line that ends with the data, not with a newline, is never taken by the quick way.
+Test(trade, the_quick_way_reads_what_the_careful_one_reads)
+{
+    static const char *const price[] = {"65000.10",
+                                        "0.1",
+                                        "1",
+                                        "00012.5",
+                                        "1.5000000",
+                                        "5.",
+                                        ".5",
+                                        "1e3",
+                                        "999999999",
+                                        "0",
+                                        "0.0",
+                                        "-1",
+                                        "1.2.3",
+                                        "",
+                                        "12345678901.5",
+                                        "1.00001",
+                                        "+1",
+                                        "1 ",
+                                        "123456789012345678901",
+                                        "0.00000000000000001"};
+    static const char *const side[] = {"buy ", "sell ", "buy", "Buy ", "buy 7", "sell 7", "sell  "};
+    static const char *const head[] = {"1795132800001 7",
+                                       "1795132800001 8",
+                                       "-1 7",
+                                       "x 7",
+                                       "1 07",
+                                       "99999999999999999999 7",
+                                       "1795132800001 99999999999999999999"};
+    const size_t prices = sizeof price / sizeof price[0], sides = sizeof side / sizeof side[0];
+    struct instrument ins = {
+        .venue = VENUE_BINANCE, .price_scale = 4, .qty_scale = 5, .bin_ticks = 1};
+    for (size_t k = 0; k < sizeof head / sizeof head[0] * prices * prices * sides; k++) {
+        char line[200];
+        const size_t a = k % prices, b = k / prices % prices, c = k / prices / prices % sides;
+        snprintf(line, sizeof line, "%s %s %s %s\n", head[k / prices / prices / sides], price[a],
+                 price[b], side[c]);
+        struct history h = {.kind = HISTORY_TRADES, .from_id = 7, .to_id = 7, .n = 1};
+        struct trade quick = {0}, careful = {0};
+        size_t p1 = 0, p2 = 0;
+        h.data = (struct slice){line, strlen(line)};
+        const int rc = history_next(&h, &ins, &p1, &quick);
+        h.data.n--;
+        cr_assert_eq(rc, history_next(&h, &ins, &p2, &careful), "%s", line);
+        cr_assert_eq(p1, p2 + 1);
+        cr_assert(rc != 1 || memcmp(&quick, &careful, sizeof quick) == 0, "%s", line);
+    }
 }
 
 Test(trade, history_that_contradicts_itself_claims_nothing)
