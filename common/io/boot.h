@@ -46,9 +46,9 @@ struct boot {
     int first_operand; // index into argv, or argc
 };
 
-// Parses options, answers --help, --print-options and --health, starts the log, ignores SIGPIPE, makes the
-// loop on the system clock. Returns -1 to go on, else the exit code (0, or 2 after the reason went
-// to stderr). Connects to nothing.
+// Parses options, answers --help, --print-options and --health, starts the log, ignores SIGPIPE,
+// makes the loop on the system clock. Returns -1 to go on, else the exit code (0, or 2 after the
+// reason went to stderr). Connects to nothing.
 int boot_begin(struct boot *b, int argc, char **argv);
 // Logs process_up (version, pid, health_port, port, options) and runs the loop until
 // service_done().
