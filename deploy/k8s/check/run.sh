@@ -34,6 +34,12 @@ for program in collector backfill context strategy api exchange-sim; do
         sed "s/.*/\"&\"/" | paste -sd, | sed "s/.*/\"$program\": [&]/"
 done | paste -sd, | sed 's/.*/{&}/' >"$work/options.json"
 
+# The same Redis here and under Compose, but for its size.
+diff <(grep -v '^maxmemory ' deploy/k8s/base/redis.conf) deploy/docker/redis.conf || {
+    echo "k8s-check: deploy/k8s/base/redis.conf differs from deploy/docker/redis.conf" >&2
+    exit 1
+}
+
 renders=()
 for folder in deploy/k8s/overlays/*/; do
     name=$(basename "$folder")
