@@ -66,6 +66,14 @@ static const struct opt rows[] = {
              "trying."},
     {"RECORD_DIR", NULL, OPT_STR, F(record_dir), .def = "",
      .text = "Folder of the collector's recordings: asked before the venue is; empty: none."},
+    {"BACKFILL_REFILL_SEC", NULL, OPT_INT, F(refill_s), .min = 0, .max = 3600, .def = "30",
+     .unit = "s",
+     .text = "How often coverage is looked at for holes behind the first live trade, which are "
+             "filled too; an archive that is not there yet is asked for 60 times as rarely. 0: "
+             "never."},
+    {"BACKFILL_REFILL_DELAY_SEC", NULL, OPT_INT, F(refill_delay_s), .min = 0, .max = 86400,
+     .def = "300", .unit = "s",
+     .text = "Such a hole is left to the collector this long, unless it has given it up."},
     {"BACKFILL_CACHE_ENABLED", NULL, OPT_BOOL, F(cache), .def = "true",
      .text = "Keep archives on disk, so that a day is never fetched twice."},
     {"BACKFILL_CACHE_DIR", NULL, OPT_STR, F(cache_dir), .def = "build/history",

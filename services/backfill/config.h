@@ -26,6 +26,7 @@ struct config {
     char ca_file[256];
     int64_t api_timeout_s;
     int64_t max_retries, retry_base_ms, threshold, cooldown_s, public_delay_ms, parallel, timeout_s;
+    int64_t refill_s, refill_delay_s;
     char scope[64];
     int64_t weight_limit, weight_share;
     // Derived by config_check():

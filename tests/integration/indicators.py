@@ -81,23 +81,26 @@ def steps(market, complete_to):
     for t in day.trades:
         minutes.setdefault(t.ts - t.ts % MINUTE_MS, []).append(t)
     out, bins = [], {}
-    q = pq = ppq = Fraction(0)
+    one, width = reference.ONE, reference.whole(units.tick)
+    q = pq = ppq = 0
     for start in sorted(minutes):
         if start > complete_to:
             break
+        delta = volume = 0
         for t in minutes[start]:
-            q, pq, ppq = q + t.qty, pq + t.price * t.qty, ppq + t.price * t.price * t.qty
-            row = bins.setdefault(t.price // units.bin, [0])
-            row[0] += int(t.qty * 10 ** 10)  # whole numbers, exactly: the area is walked often
+            p, n = reference.whole(t.p_text), reference.whole(t.q_text)
+            q, pq, ppq, volume = q + n, pq + p * n, ppq + p * p * n, volume + n
+            delta += n if t.side == "buy" else -n
+            row = bins.setdefault(p // width, [0])
+            row[0] += n
         val, vah = reference.value_area_of(bins)
-        delta = sum(t.qty if t.side == "buy" else -t.qty for t in minutes[start])
-        out.append({"start": start, "close": minutes[start][-1].price, "delta": delta,
-                    "volume": sum(t.qty for t in minutes[start])})
+        out.append({"start": start, "close": minutes[start][-1].price,
+                    "delta": Fraction(delta, one), "volume": Fraction(volume, one)})
         last = out[-LOOK_BACK:]
         closes = [s["close"] for s in last]
         path = sum(abs(b - a) for a, b in zip(closes, closes[1:]))
-        price, vwap = closes[-1], pq / q
-        variance = ppq / q - vwap * vwap
+        price, vwap = closes[-1], Fraction(pq, q * one)
+        variance = Fraction(ppq, q * one * one) - vwap * vwap
         shares = (
             abs(closes[-1] - closes[0]) / path if path else Fraction(0),
             sigmas_over_three(price, vwap, variance),

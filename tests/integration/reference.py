@@ -3,6 +3,8 @@
 Nothing here shares code or method with the services: no incremental state, no 128-bit integers,
 no rounding tricks. The whole set of trades is sorted, and each number is taken straight from its
 definition with integers, fractions.Fraction and, for square roots, decimal with digits to spare.
+Sums over trades are made of whole numbers, ten decimals each (whole()), so that days of millions
+can be judged; a sum becomes a Fraction when it is complete.
 All values leave as text in the form the services store ("" = unknown), so a test compares text.
 
     python3 reference.py FILE...      prints the day figures of recordings
@@ -10,8 +12,10 @@ All values leave as text in the form the services store ("" = unknown), so a tes
 
 import collections
 import decimal
+import functools
 import gzip
 import json
+import operator
 import sys
 from fractions import Fraction
 
@@ -27,8 +31,22 @@ Trade = collections.namedtuple(
 )
 
 
+PLACES = 10
+ONE = 10**PLACES
+
+fraction = functools.lru_cache(maxsize=None)(Fraction)  # of a text; few texts differ
+
+
+@functools.lru_cache(maxsize=None)
+def whole(text):
+    """The number that a text spells, times 10^PLACES."""
+    value = fraction(text) * ONE
+    assert value.denominator == 1, f"{text} has more than {PLACES} decimals"
+    return value.numerator
+
+
 def make_trade(ts, ident, price, qty, side):
-    return Trade(ts, ident, Fraction(price), Fraction(qty), side, price, qty)
+    return Trade(ts, ident, fraction(price), fraction(qty), side, price, qty)
 
 
 # ---- recordings ------------------------------------------------------------------------------
@@ -96,7 +114,8 @@ def distinct(trades):
             flags = set(filter(None, have.flags.split(",") + t.flags.split(",")))
             t = (t if t.seq > have.seq else have)._replace(flags=",".join(sorted(flags)))
         one[t.id] = t
-    return sorted(one.values(), key=set_order)
+    by_name = any(isinstance(i, str) for i in one)
+    return sorted(one.values(), key=set_order if by_name else operator.itemgetter(0, 1))
 
 
 def set_order(t):
@@ -117,13 +136,13 @@ def show(value, places):
     """An exact decimal with `places` decimals, and more only where the value needs them."""
     if value is None:
         return ""
-    value = Fraction(value)
+    value = value if isinstance(value, Fraction) else Fraction(value)
     n = places
-    while (value * 10**n).denominator != 1:
+    while 10**n * value.numerator % value.denominator:
         n += 1
         if n > 40:
             raise ValueError(f"{value} is not a decimal")
-    return fixed(int(value * 10**n), n)
+    return fixed(10**n * value.numerator // value.denominator, n)
 
 
 def fixed(scaled, places):
@@ -188,15 +207,22 @@ def day_name(start_ms):
     return d.strftime("%Y-%m-%d")
 
 
-def profile_of(trades, units):
-    """{bin index: [volume, buy, sell, trades]}"""
-    bins = {}
+def whole_profile(trades, units):
+    """{bin index: [volume, buy, sell, trades]}, quantities as whole numbers."""
+    bins, width = {}, whole(units.tick)
     for t in trades:
-        row = bins.setdefault(t.price // units.bin, [Fraction(0), Fraction(0), Fraction(0), 0])
-        row[0] += t.qty
-        row[1 if t.side == "buy" else 2] += t.qty
+        row = bins.setdefault(whole(t.p_text) // width, [0, 0, 0, 0])
+        qty = whole(t.q_text)
+        row[0] += qty
+        row[1 if t.side == "buy" else 2] += qty
         row[3] += 1
     return bins
+
+
+def profile_of(trades, units):
+    """{bin index: [volume, buy, sell, trades]}"""
+    return {i: [Fraction(x, ONE) for x in row[:3]] + [row[3]]
+            for i, row in whole_profile(trades, units).items()}
 
 
 def poc_of(bins):
@@ -208,20 +234,24 @@ def value_area_of(bins):
     if not bins:
         return None
     lowest, highest = min(bins), max(bins)
-    volume = lambda i: bins[i][0] if i in bins else 0
-    total = sum(row[0] for row in bins.values())
-    lo = hi = poc_of(bins)
-    area = volume(lo)
-    while 10 * area < 7 * total:
-        above = [i for i in (hi + 1, hi + 2) if i <= highest]
-        below = [i for i in (lo - 1, lo - 2) if i >= lowest]
-        if not above and not below:
-            raise AssertionError("the whole range holds less than 70 % of the volume")
-        up, down = sum(map(volume, above)), sum(map(volume, below))
-        if above and (not below or up > down):
-            hi, area = above[-1], area + up
+    volumes = {i: row[0] for i, row in bins.items()}
+    if isinstance(volumes[lowest], Fraction):  # exactly: quantities have no more decimals
+        volumes = {i: int(v * ONE) for i, v in volumes.items()}
+    lo = hi = max(sorted(volumes), key=volumes.__getitem__)  # of equal ones the lowest
+    area, enough, of = volumes[lo], 7 * sum(volumes.values()), volumes.get
+    above = of(hi + 1, 0) + of(hi + 2, 0)  # bins outside of the range hold nothing
+    below = of(lo - 1, 0) + of(lo - 2, 0)
+    while 10 * area < enough:
+        if hi < highest and (lo == lowest or above > below):
+            area += above
+            hi = min(hi + 2, highest)
+            above = of(hi + 1, 0) + of(hi + 2, 0)
+        elif lo > lowest:
+            area += below
+            lo = max(lo - 2, lowest)
+            below = of(lo - 1, 0) + of(lo - 2, 0)
         else:
-            lo, area = below[-1], area + down
+            raise AssertionError("the whole range holds less than 70 % of the volume")
     return lo, hi
 
 
@@ -230,22 +260,36 @@ class Day:
 
     def __init__(self, start_ms, trades, units):
         self.start_ms, self.units = start_ms, units
-        self.trades = distinct(t for t in trades if day_of(t.ts) == start_ms)
-        ts = self.trades
+        ts = self.trades = distinct(t for t in trades if start_ms <= t.ts < start_ms + DAY_MS)
         self.n = len(ts)
-        self.sum_q = sum((t.qty for t in ts), Fraction(0))
-        self.sum_pq = sum((t.price * t.qty for t in ts), Fraction(0))
-        self.sum_ppq = sum((t.price * t.price * t.qty for t in ts), Fraction(0))
-        self.buy = sum((t.qty for t in ts if t.side == "buy"), Fraction(0))
-        self.sell = sum((t.qty for t in ts if t.side == "sell"), Fraction(0))
-        self.block = sum((t.qty for t in ts if "block" in t.flags), Fraction(0))
-        self.high = max((t.price for t in ts), default=None)
-        self.low = min((t.price for t in ts), default=None)
-        opening = [t.price for t in ts if OR_FROM_MS <= t.ts - start_ms < OR_TO_MS]
-        self.or_high, self.or_low = max(opening, default=None), min(opening, default=None)
-        early = [t for t in ts if t.ts - start_ms < OR_FROM_MS]
-        self.pre_buy = sum((t.qty for t in early if t.side == "buy"), Fraction(0))
-        self.pre_sell = sum((t.qty for t in early if t.side == "sell"), Fraction(0))
+        q = pq = ppq = buy = block = pre_buy = pre_sell = 0
+        high = low = or_high = or_low = None
+        early = start_ms + OR_FROM_MS
+        for t in ts:
+            price, qty = whole(t.p_text), whole(t.q_text)
+            q += qty
+            pq += price * qty
+            ppq += price * price * qty
+            if t.side == "buy":
+                buy += qty
+            if "block" in t.flags:
+                block += qty
+            if t.ts < early:
+                if t.side == "buy":
+                    pre_buy += qty
+                else:
+                    pre_sell += qty
+            elif t.ts < start_ms + OR_TO_MS:
+                or_high = price if or_high is None or price > or_high else or_high
+                or_low = price if or_low is None or price < or_low else or_low
+            high = price if high is None or price > high else high
+            low = price if low is None or price < low else low
+        exact = lambda value, power=1: None if value is None else Fraction(value, ONE**power)
+        self.sum_q, self.sum_pq, self.sum_ppq = exact(q), exact(pq, 2), exact(ppq, 3)
+        self.buy, self.sell, self.block = exact(buy), exact(q - buy), exact(block)
+        self.high, self.low = exact(high), exact(low)
+        self.or_high, self.or_low = exact(or_high), exact(or_low)
+        self.pre_buy, self.pre_sell = exact(pre_buy), exact(pre_sell)
         self.bins = profile_of(ts, units)
         self.poc = poc_of(self.bins)
         self.area = value_area_of(self.bins)
@@ -406,6 +450,7 @@ class Market:
         """also_held: (id, ts) of ids received and excluded on purpose. times: a Times, for a venue
         that does not number its trades."""
         self.units, self.times = units, times
+        self.covered, self.made = {}, {}
         every = distinct(trades)
         self.newest = max((t.ts for t in every), default=None)
         self.cur_start = day_of(self.newest) if every else None
@@ -424,7 +469,9 @@ class Market:
         if self.times:
             missing, spans = self.times.coverage(day.trades, day.start_ms, to)
             return missing, spans, to
-        missing, spans = coverage_of(self.held, day.start_ms, to)
+        if day.start_ms not in self.covered:  # a look at every id, so but one
+            self.covered[day.start_ms] = coverage_of(self.held, day.start_ms, to)
+        missing, spans = self.covered[day.start_ms]
         return missing, spans, to
 
     def opening_range_coverage(self):
@@ -494,38 +541,48 @@ class Market:
 
     def candles(self, tf_ms):
         """{bucket start: {field: int | Fraction | str}} of all buckets with a trade."""
-        buckets = collections.defaultdict(list)
-        for t in self.trades:
-            buckets[t.ts - t.ts % tf_ms].append(t)
-        return {start: candle_of(start, ts, self.units) for start, ts in buckets.items()}
+        if tf_ms not in self.made:
+            buckets = collections.defaultdict(list)
+            for t in self.trades:
+                buckets[t.ts - t.ts % tf_ms].append(t)
+            self.made[tf_ms] = {start: candle_of(start, ts, self.units)
+                                for start, ts in buckets.items()}
+        return self.made[tf_ms]
 
 
 def candle_of(start, trades, units):
     """One candle from its trades in set order."""
-    running, seen = Fraction(0), [Fraction(0)]
+    running = least = most = buy = q = pq = 0
     for t in trades:
-        running += t.qty if t.side == "buy" else -t.qty
-        seen.append(running)
-    buy = sum((t.qty for t in trades if t.side == "buy"), Fraction(0))
-    sell = sum((t.qty for t in trades if t.side == "sell"), Fraction(0))
-    sum_pq = sum(t.price * t.qty for t in trades)
-    prices = [t.price for t in trades]
+        qty = whole(t.q_text)
+        q += qty
+        pq += whole(t.p_text) * qty
+        if t.side == "buy":
+            buy += qty
+            running += qty
+            most = running if running > most else most
+        else:
+            running -= qty
+            least = running if running < least else least
+    prices = [whole(t.p_text) for t in trades]
+    profile = whole_profile(trades, units)
+    exact = lambda value: Fraction(value, ONE)
     return {
         "timestamp": start,
-        "open": prices[0],
-        "high": max(prices),
-        "low": min(prices),
-        "close": prices[-1],
-        "volume": buy + sell,
-        "buy_volume": buy,
-        "sell_volume": sell,
-        "delta": buy - sell,
-        "min_delta": min(seen),
-        "max_delta": max(seen),
+        "open": exact(prices[0]),
+        "high": exact(max(prices)),
+        "low": exact(min(prices)),
+        "close": exact(prices[-1]),
+        "volume": exact(q),
+        "buy_volume": exact(buy),
+        "sell_volume": exact(q - buy),
+        "delta": exact(2 * buy - q),
+        "min_delta": exact(least),
+        "max_delta": exact(most),
         "trades": len(trades),
-        "vwap": Fraction(half_even_8(sum_pq / (buy + sell))),
-        "poc": poc_of(profile_of(trades, units)) * units.bin,
-        "sum_pq": sum_pq,
+        "vwap": Fraction(half_even_8(Fraction(pq, q * ONE))),
+        "poc": poc_of(profile) * units.bin,
+        "sum_pq": Fraction(pq, ONE * ONE),
         "first": place_of(trades[0]),
         "last": place_of(trades[-1]),
     }

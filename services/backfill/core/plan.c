@@ -29,6 +29,7 @@ void plan_start(struct plan *p, int64_t live_id, int64_t live_ms, int64_t newest
     p->archive_why[0] = '\0';
     memset(p->storing, 0, sizeof p->storing);
     memset(p->task, 0, sizeof p->task);
+    p->extras = 0;
     for (int d = 0; d < PLAN_DAYS; d++) {
         p->day[d] = (struct plan_mark){.start_ms = today - (d == PLAN_PREV ? MS_PER_DAY : 0),
                                        .first_id = -1};
@@ -243,6 +244,76 @@ static struct task *next_page(struct plan *p, enum plan_day d)
                                   .to_ms = p->live_ms});
 }
 
+// Whether a page of the range is asked for or waits to be asked again.
+static bool is_asked(const struct plan *p, const struct plan_range *r)
+{
+    for (size_t i = 0; i < PLAN_TASKS; i++) {
+        const struct task *t = &p->task[i];
+        if (t->used && t->kind == TASK_PAGE && t->lo <= r->hi && r->lo <= t->hi) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void drop_extras(struct plan *p)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < p->extras; i++) {
+        const struct plan_range *r = &p->extra[i];
+        int64_t lo = r->lo, hi = r->hi;
+        if (first_free(p, &lo, &hi) || is_asked(p, r)) {
+            p->extra[n++] = *r;
+        }
+    }
+    p->extras = n;
+}
+
+bool plan_want(struct plan *p, const struct plan_range *r)
+{
+    drop_extras(p);
+    for (size_t i = 0; i < p->extras; i++) {
+        if (p->extra[i].lo <= r->lo && r->hi <= p->extra[i].hi) {
+            return true;
+        }
+    }
+    if (p->extras == PLAN_EXTRA) {
+        return false;
+    }
+    p->extra[p->extras++] = *r;
+    return true;
+}
+
+bool plan_wants_more(struct plan *p)
+{
+    drop_extras(p);
+    return p->extras > 0;
+}
+
+void plan_found(struct idset *lost, int64_t lo, int64_t hi, int64_t ms)
+{
+    for (int64_t id = lo; id <= hi && idset_has_any(lost, id, hi); id++) {
+        (void)idset_remove(lost, id, ms);
+    }
+}
+
+static struct task *next_extra(struct plan *p)
+{
+    for (size_t i = 0; i < p->extras; i++) {
+        const struct plan_range *r = &p->extra[i];
+        int64_t lo = r->lo, hi = r->hi;
+        if (first_free(p, &lo, &hi)) {
+            return take(p, &(struct task){.kind = TASK_PAGE,
+                                          .day = PLAN_TODAY,
+                                          .lo = lo,
+                                          .hi = hi < lo + WALK_LIMIT - 1 ? hi : lo + WALK_LIMIT - 1,
+                                          .from_ms = r->from_ms,
+                                          .to_ms = r->to_ms});
+        }
+    }
+    return NULL;
+}
+
 struct task *plan_next(struct plan *p, int64_t mono_ms)
 {
     int64_t lo, hi;
@@ -262,7 +333,8 @@ struct task *plan_next(struct plan *p, int64_t mono_ms)
     if (t == NULL) {
         t = next_page(p, PLAN_TODAY);
     }
-    return t != NULL ? t : next_page(p, PLAN_PREV);
+    t = t != NULL ? t : next_page(p, PLAN_PREV);
+    return t != NULL ? t : next_extra(p);
 }
 
 int64_t plan_due_ms(const struct plan *p)

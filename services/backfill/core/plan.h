@@ -25,6 +25,7 @@
 
 #define PLAN_TASKS 32
 #define PLAN_SPANS 20000
+#define PLAN_EXTRA 16
 
 enum plan_day { PLAN_PREV, PLAN_TODAY, PLAN_DAYS };
 
@@ -54,6 +55,7 @@ struct task {
     int64_t due_ms;         // not before (monotonic)
     int tries;              // failures of any kind in a row
     int wrong;              // wrong answers in a row
+    bool doubted;           // an answer left ids out: believed when the next one does, too
     bool in_flight, used;
 };
 
@@ -61,6 +63,10 @@ struct plan_opts {
     int64_t retry_base_ms, retry_max_ms;
     int max_wrong; // wrong answers to one page before its ids are given up
     bool prev_day; // false: today only
+};
+
+struct plan_range {
+    int64_t lo, hi, from_ms, to_ms;
 };
 
 struct plan {
@@ -72,6 +78,8 @@ struct plan {
     char archive_why[96];
     struct idset held, lost;
     struct task task[PLAN_TASKS];
+    struct plan_range extra[PLAN_EXTRA]; // holes behind the first live trade
+    size_t extras;
     uint64_t pages, wrong;
 };
 
@@ -97,6 +105,13 @@ bool plan_wants_archive(const struct plan *p);
 void plan_archive(struct plan *p, enum plan_source s, const char *why);
 // The archive's first trade: where the day begins as far as it knows, when nobody else told.
 void plan_archive_first(struct plan *p, int64_t id, int64_t ms);
+
+// Ids behind the first live trade are missing, too: asked for by pages like the others, behind
+// them. False: PLAN_EXTRA ranges are under way. One with nothing left to ask for takes no place.
+bool plan_want(struct plan *p, const struct plan_range *r);
+bool plan_wants_more(struct plan *p); // any of these is not held, given up or answered yet
+// Given up before, and found elsewhere since.
+void plan_found(struct idset *lost, int64_t lo, int64_t hi, int64_t ms);
 
 // The next request that may go now; it is in flight until plan_answered/failed. NULL: none now.
 struct task *plan_next(struct plan *p, int64_t mono_ms);

@@ -27,6 +27,8 @@
 #include "services/backfill/io/recording.h"
 #include "services/backfill/io/store.h"
 
+struct jw;
+struct refiller;
 struct app {
     struct loop *loop;
     const struct config *cfg;
@@ -71,6 +73,20 @@ void archive_abort(struct archive *x, const void *arg); // of the request with t
 // whether it lay on disk already.
 const char *archive_sha256(const struct archive *x, const struct instrument *ins);
 bool archive_is_kept(const struct archive *x);
+
+// ---- refill.c
+// ------------------------------------------------------------------------------------
+
+// Holes behind the first live trade, looked for while the job is complete.
+struct refiller *refiller_new(struct job *j);
+void refiller_free(struct refiller *r);
+void refiller_restore(struct refiller *r, const struct redisReply *hash); // :backfill
+void refiller_tick(struct refiller *r);                                   // once a second
+void refiller_kick(struct refiller *r); // something was answered or delivered
+void refiller_stop(struct refiller *r);
+bool refiller_is_busy(const struct refiller *r);                   // it has asked for something
+void refiller_sources(const struct refiller *r, struct jw *w);     // an object for `sources`
+void refiller_fill(const struct refiller *r, struct redis_tx *tx); // its fields of :backfill
 
 // ---- deliver.c
 // -----------------------------------------------------------------------------------

@@ -204,10 +204,20 @@ void job_emit(struct job *j, const struct history *h)
     deliver_add(j->deliver, h);
 }
 
+// Complete, it may be filling a hole behind the first live trade.
+static bool is_refilling(const struct job *j)
+{
+    return j->state == JOB_COMPLETE && j->refiller != NULL && refiller_is_busy(j->refiller);
+}
+
+bool job_asks(const struct job *j)
+{
+    return j->state == JOB_RUNNING || is_refilling(j);
+}
+
 bool job_has_room(const struct job *j)
 {
-    return j->state == JOB_RUNNING && deliver_has_room(j->deliver) &&
-           store_has_room(j->app->store, &j->ins);
+    return job_asks(j) && deliver_has_room(j->deliver) && store_has_room(j->app->store, &j->ins);
 }
 
 void job_note_failure(struct job *j, const char *why)
@@ -237,7 +247,13 @@ static void complete(struct job *j)
 
 void job_kick(struct job *j)
 {
-    if (j->state != JOB_RUNNING || service_is_draining(j->app->service)) {
+    if (service_is_draining(j->app->service)) {
+        return;
+    }
+    if (is_refilling(j)) {
+        refiller_kick(j->refiller);
+    }
+    if (j->state != JOB_RUNNING) {
         return;
     }
     j->ops->kick(j);
@@ -273,6 +289,9 @@ void job_tick(struct job *j)
 {
     const struct config *c = j->app->cfg;
     fold_tick(j->fold);
+    if (j->state == JOB_COMPLETE && j->refiller != NULL) {
+        refiller_tick(j->refiller);
+    }
     if (j->state != JOB_RUNNING) {
         return;
     }

@@ -23,6 +23,7 @@ struct app;
 struct deliver;
 struct fold;
 struct job;
+struct refiller;
 struct redisReply;
 
 enum job_state { JOB_DOWN, JOB_WAIT, JOB_LOADING, JOB_RUNNING, JOB_COMPLETE, JOB_OFF };
@@ -100,6 +101,7 @@ struct job {
     struct plan plan;
     struct idset stored_ids, stored_lost;
     struct intake from_archive, from_store[PLAN_DAYS], from_recording[PLAN_DAYS];
+    struct refiller *refiller; // NULL: holes behind the first live trade are not looked for
 };
 
 void job_start(struct app *a, const struct instrument *ins);
@@ -115,6 +117,7 @@ void job_reload(struct job *j, const char *why);
 // Entries for :history; they count as held or lost once delivered.
 void job_emit(struct job *j, const struct history *h);
 bool job_has_room(const struct job *j);
+bool job_asks(const struct job *j); // it may have requests under way
 void job_note_failure(struct job *j, const char *why);
 
 #endif

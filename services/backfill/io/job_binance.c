@@ -38,6 +38,9 @@ static void stored_add(struct job *j, const struct history *h)
 {
     struct idset *set = h->kind == HISTORY_LOST ? &j->stored_lost : &j->stored_ids;
     (void)idset_add_range(set, h->from_id, h->to_id, h->from_ms, h->to_ms);
+    if (h->kind != HISTORY_LOST) {
+        plan_found(&j->stored_lost, h->from_id, h->to_id, h->from_ms);
+    }
 }
 
 static void put_set(struct redis_tx *tx, const char *field, const struct idset *s)
@@ -67,10 +70,12 @@ static void init(struct job *j)
                                             .prev_day = c->prev_day});
     idset_init(&j->stored_ids, PLAN_SPANS);
     idset_init(&j->stored_lost, PLAN_SPANS);
+    j->refiller = c->refill_s > 0 ? refiller_new(j) : NULL;
 }
 
 static void release(struct job *j)
 {
+    refiller_free(j->refiller);
     plan_release(&j->plan);
     idset_release(&j->stored_ids);
     idset_release(&j->stored_lost);
@@ -106,6 +111,9 @@ static void restore(struct job *j, const struct redisReply *h, const struct live
         }
     }
     j->archive_hit = false;
+    if (j->refiller != NULL) {
+        refiller_restore(j->refiller, h);
+    }
 }
 
 static void ask_store(struct job *j, enum plan_day d);
@@ -399,6 +407,9 @@ static void kick(struct job *j)
 
 static void stop(struct job *j)
 {
+    if (j->refiller != NULL) {
+        refiller_stop(j->refiller);
+    }
     rest_abort(j->app->rest, j);
     archive_abort(j->app->archive, &j->from_archive);
     intake_end(&j->from_archive, false);
@@ -451,6 +462,9 @@ static void keep(struct job *j, const struct history *h)
     struct trade t;
     while (history_next(h, &j->ins, &pos, &t) == 1) {
         const int64_t today = j->plan.day[PLAN_TODAY].start_ms;
+        if (t.ts_ms >= today + MS_PER_DAY) {
+            continue; // a hole of a day that began after this run
+        }
         const enum plan_day d = t.ts_ms >= today ? PLAN_TODAY : PLAN_PREV;
         // The trade that proves where the day before begins is of no day of ours.
         (void)store_put_trade(j->app->store, &j->ins, j->plan.day[d].start_ms, h->source, "", &t);
@@ -466,6 +480,7 @@ static void on_emit(struct job *j, const struct history *h)
                F_INT("to_id", h->to_id), F_STR("reason", h->reason));
     } else {
         plan_hold(&j->plan, h->from_id, h->to_id, h->from_ms, h->to_ms);
+        plan_found(&j->plan.lost, h->from_id, h->to_id, h->from_ms);
         if (strcmp(h->source, "rest") == 0 || strcmp(h->source, "recording") == 0) {
             keep(j, h);
         }
@@ -524,6 +539,9 @@ static void put_sources(const struct job *j, struct redis_tx *tx)
         }
         jw_end_obj(&w);
     }
+    if (j->refiller != NULL) {
+        refiller_sources(j->refiller, &w);
+    }
     jw_end_arr(&w);
     redis_tx_hset(tx, "sources", buf_ptr(&b), buf_len(&b));
     buf_release(&b);
@@ -557,6 +575,9 @@ static void fill(const struct job *j, struct redis_tx *tx)
         str_fmt(live, sizeof live, "%lld %lld", (long long)j->plan.live_ms,
                 (long long)j->plan.live_id);
         state_put_text(tx, "_live", live);
+        if (j->refiller != NULL) {
+            refiller_fill(j->refiller, tx);
+        }
     }
 }
 

@@ -126,6 +126,12 @@ static const char *take_answer(struct job *j, struct task *t, const struct http_
             break;
         case TASK_PAGE:
             why = walk_check_page(&page, t->lo, t->hi, t->from_ms, t->to_ms, &use, &proven);
+            // The venue's ids have no holes: rows from another place, the newest ones say, may
+            // begin in the middle of what was asked for.
+            if (why == NULL && (int64_t)use < proven - t->lo + 1 && !t->doubted) {
+                t->doubted = true;
+                why = "it leaves ids out";
+            }
             if (why == NULL) {
                 take_rows(j, t, &page, use, proven);
                 plan_paged(&j->plan, t);
@@ -303,7 +309,7 @@ static int64_t next_due(const struct rest *x)
     int64_t due = INT64_MAX;
     for (size_t i = 0; i < x->app->n; i++) {
         const struct job *j = x->app->job[i];
-        const bool asks = j->ops == &job_binance && j->state == JOB_RUNNING;
+        const bool asks = j->ops == &job_binance && job_asks(j);
         const int64_t at = asks ? plan_due_ms(&j->plan) : INT64_MAX;
         due = at < due ? at : due;
     }
