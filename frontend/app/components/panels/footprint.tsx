@@ -3,6 +3,7 @@
 // The footprint: the last candles side by side over one price axis, sold x bought per row.
 
 import { memo, useEffect, useMemo, useRef, useState } from "react";
+import type { RefObject } from "react";
 import { Panel } from "@/components/panel";
 import { clock, num, signed } from "@/lib/format";
 import { useSlowSlice, useStored } from "@/lib/hooks";
@@ -11,7 +12,30 @@ import type { FootprintCell, FootprintColumn } from "@/lib/market";
 import { candleStart } from "@/lib/reduce";
 import type { Units } from "@/lib/units";
 
-const CANDLES = 6;
+// Room of the price axis and of one candle, px.
+const AXIS_PX = 66;
+const CANDLE_PX = 88;
+const CANDLES_MAX = 10;
+
+// How many candles fit; measured, because the panel's width is the layout's affair.
+function useRoom(box: RefObject<HTMLDivElement>, isThere: boolean): number {
+  const [fits, setFits] = useState(4);
+  useEffect(() => {
+    const element = box.current;
+    if (element === null) {
+      return;
+    }
+    const watcher = new ResizeObserver(() => {
+      const n = Math.floor((element.clientWidth - AXIS_PX) / CANDLE_PX);
+      setFits(Math.min(CANDLES_MAX, Math.max(2, n)));
+    });
+    watcher.observe(element);
+    return () => {
+      watcher.disconnect();
+    };
+  }, [box, isThere]);
+  return fits;
+}
 
 // Enough digits to tell, few enough to fit: 0.04, 3.1, 128.
 function short(v: number): string {
@@ -66,10 +90,13 @@ export function FootprintPanel({ units }: { units: Units }): React.ReactElement 
   const candles = useSlowSlice(timeframe === "5m" ? "candles5m" : "candles1m", 500);
   const [chosen, setChosen] = useState<number | null>(null);
   const box = useRef<HTMLDivElement>(null);
-  const last = useMemo(
-    () => (candles.data?.candles ?? []).filter((c) => (c.footprint?.length ?? 0) > 0).slice(-CANDLES),
+  const all = useMemo(
+    () => (candles.data?.candles ?? []).filter((c) => (c.footprint?.length ?? 0) > 0).slice(-CANDLES_MAX),
     [candles.data],
   );
+  const isEmpty = all.length === 0;
+  const fits = useRoom(box, !isEmpty);
+  const last = useMemo(() => all.slice(-fits), [all, fits]);
   const high = Math.max(...last.map((c) => c.high ?? -Infinity));
   const low = Math.min(...last.map((c) => c.low ?? Infinity));
   const range = last.length === 0 ? 0 : Math.max(0, high - low);
@@ -77,15 +104,6 @@ export function FootprintPanel({ units }: { units: Units }): React.ReactElement 
   const heights = rowHeights(bin, range);
   const height = chosen !== null && heights.includes(chosen) ? chosen : defaultHeight(heights, range);
   const grid = useMemo(() => footprintGrid(last, height), [last, height]);
-  const isEmpty = last.length === 0;
-
-  // The newest candle is at the right end.
-  useEffect(() => {
-    const element = box.current;
-    if (element !== null) {
-      element.scrollLeft = element.scrollWidth;
-    }
-  }, [isEmpty, timeframe]);
 
   const tools = (
     <div className="tools">

@@ -45,7 +45,7 @@ export function MetricsPanel({ units }: { units: Units }): React.ReactElement {
         role="img"
         aria-label={share === null ? "Buy and sell volume unknown" : `Buyers ${percent(share)} of the volume`}
       >
-        <span className="split-buy" style={{ width: `${(share ?? 0.5) * 100}%` }} />
+        <span className="split-buy" style={{ transform: `scaleX(${share ?? 0.5})` }} />
       </div>
     </Panel>
   );

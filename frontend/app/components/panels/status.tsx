@@ -96,7 +96,7 @@ export function TrustPanel(): React.ReactElement {
           name="trading"
         />
         <Row
-          label="Held back by"
+          label="Held by"
           value={blocked.length === 0 ? NONE : blocked.join(", ")}
           tone={blocked.length === 0 ? "muted" : "warn"}
           name="blocked"
