@@ -2,6 +2,7 @@
 process, the metrics along a trade's way."""
 
 import json
+import shutil
 import subprocess
 import urllib.error
 import urllib.request
@@ -76,6 +77,12 @@ class Cli(Scenario):
             for name in ("context", "strategy"):
                 text = wait_for(lambda n=name: self.timed(s, n), 20, name + " has stored something")
                 self.assertIn(f'bc4_{name}_stored_seconds_bucket{{instrument="{NAME}",le="+Inf"}}', text)
+            if shutil.which("promtool"):
+                for name in ("collector", "context", "strategy", "api"):
+                    check = subprocess.run(["promtool", "check", "metrics"], input=self.metrics(s, name), text=True,
+                                           capture_output=True, timeout=20)
+                    # Style (units other than seconds and bytes) is told too, with 3; what can not be read is 1.
+                    self.assertIn(check.returncode, (0, 3), check.stderr)
             memory = wait_for(lambda: s.service_metrics("context").get("bc4_redis_memory_bytes", -1) > 0, 20, "INFO")
             self.assertTrue(memory)
             port = s.p_context.health_port
@@ -93,9 +100,12 @@ class Cli(Scenario):
             s.redis()
             s.stop_all()
 
-    def timed(self, s, name):
+    def metrics(self, s, name):
         text = http(f"http://127.0.0.1:{s.procs[name].health_port}/metrics")[2]
-        text = text if isinstance(text, str) else text.decode()
+        return text if isinstance(text, str) else text.decode()
+
+    def timed(self, s, name):
+        text = self.metrics(s, name)
         count = [line for line in text.splitlines() if line.startswith(f"bc4_{name}_stored_seconds_count")]
         return int(count[0].rsplit(" ", 1)[1]) > 0 and text
 
