@@ -221,7 +221,9 @@ static void on_batch(void *arg, size_t got)
         return;
     }
     bool was = f->caught_up;
-    f->caught_up = f->in_reply[0] < FOLLOW_READ_COUNT && f->in_reply[1] < FOLLOW_READ_COUNT;
+    f->caught_up = f->in_reply[0] < f->read_count && f->in_reply[1] < f->read_count;
+    f->read_count = f->in_reply[1] > 0 ? FOLLOW_READ_HISTORY : FOLLOW_READ_COUNT;
+    stream_reader_set_count(f->reader, f->read_count);
     f->in_reply[0] = f->in_reply[1] = 0;
     if (f->caught_up) {
         f->st.lag_ms = 0;
@@ -258,6 +260,7 @@ struct follow *follow_new(const struct follow_opts *o)
     f->ins = o->ins;
     f->st.lag_ms = -1;
     f->rb_percent = -1;
+    f->read_count = FOLLOW_READ_HISTORY;
     f->backoff = (struct backoff){.min_ms = 200, .max_ms = 5000};
     str_copy(f->pos_key, sizeof f->pos_key, o->pos_key);
     f->o.pos_key = f->pos_key;
@@ -276,7 +279,7 @@ struct follow *follow_new(const struct follow_opts *o)
                                                        .name = name,
                                                        .streams = 2,
                                                        .key = {f->trades_key, f->history_key},
-                                                       .count = FOLLOW_READ_COUNT,
+                                                       .count = FOLLOW_READ_HISTORY,
                                                        .block_ms = 1000,
                                                        .on_entry = follow_on_entry,
                                                        .on_batch = on_batch,

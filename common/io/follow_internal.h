@@ -60,6 +60,7 @@ struct follow {
     int64_t last_flush_ms;
     size_t unflushed;   // entries applied since the last transaction was sent
     size_t in_reply[2]; // entries of the reply under way, per stream
+    size_t read_count;  // entries it has at most, per stream
     struct instrument wait_ins;
 
     bool draining;
@@ -77,6 +78,9 @@ struct follow {
 };
 
 #define FOLLOW_READ_COUNT 2000
+// While :history brings entries, which hold up to some hundred trades each: a reply of those must
+// not keep the loop, and /health, for tens of milliseconds.
+#define FOLLOW_READ_HISTORY 48
 #define FOLLOW_MAX_UNFLUSHED 200000
 
 // Leaves the present state by way of DOWN; what is in memory is given up.

@@ -303,6 +303,11 @@ void stream_reader_start(struct stream_reader *s, const char *const *positions)
     }
 }
 
+void stream_reader_set_count(struct stream_reader *s, size_t count)
+{
+    s->o.count = count;
+}
+
 void stream_reader_pause(struct stream_reader *s)
 {
     s->epoch++;

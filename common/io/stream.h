@@ -39,6 +39,8 @@ void stream_reader_free(struct stream_reader *s);
 // Sets positions ("0-0" = from the beginning) and (re)starts reading from there. A read under way
 // for the old positions is discarded.
 void stream_reader_start(struct stream_reader *s, const char *const *positions);
+// Entries per stream and call from the next call on.
+void stream_reader_set_count(struct stream_reader *s, size_t count);
 // Stops; a reply under way is discarded, positions are kept. Inside on_entry: the entry does not
 // count as taken.
 void stream_reader_pause(struct stream_reader *s);

@@ -235,7 +235,9 @@ static void hashed(struct archive *x)
     digest_end_free(x->digest, hex);
     x->digest = NULL;
     const bool same = strcmp(hex, x->want_sha) == 0;
-    if (same && x->hashing_part && (fsync(x->fd) != 0 || rename(x->part, x->path) != 0)) {
+    // Not synced, which would hold up the loop for as long as the disk takes: a file that a crash
+    // has torn does not match its checksum and is fetched again.
+    if (same && x->hashing_part && rename(x->part, x->path) != 0) {
         close(x->fd);
         x->fd = -1;
         failed(x, "the file can not be kept");

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/log.h"
 #include "common/base/str.h"
@@ -42,6 +43,9 @@ int store_child_main(int argc, char **argv)
     if (!small(argv[5], 10, &c.price_scale) || !small(argv[6], 10, &c.qty_scale) ||
         !small(argv[7], 1 << 20, &c.memory_mb)) {
         return 2;
+    }
+    if (verb[v].run != store_child_read) {
+        (void)!nice(10); // nobody waits for it
     }
     log_init(stderr, clock_system(), "backfill", "store", LOG_INFO);
     str_fmt(tmp, sizeof tmp, "%s/tmp", c.dir);
