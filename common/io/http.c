@@ -35,6 +35,7 @@ struct http_call {
     bool too_large;
     bool simulated;
     int64_t retry_after_s, used_weight, limit_reset_ms;
+    char etag[80], last_modified[80];
     void (*on_done)(void *arg, const struct http_reply *r);
     void *arg;
     char error[CURL_ERROR_SIZE];
@@ -183,12 +184,17 @@ static size_t on_header(char *p, size_t size, size_t n, void *arg)
         c->simulated = false;
         c->retry_after_s = -1;
         c->used_weight = c->limit_reset_ms = -1;
+        c->etag[0] = c->last_modified[0] = '\0';
     } else if (header_value(p, bytes, "X-Simulated:", v, sizeof v)) {
         c->simulated = str_ieq(v, "true");
     } else if (header_value(p, bytes, "X-MBX-USED-WEIGHT-1M:", v, sizeof v)) {
         c->used_weight = non_negative(v);
     } else if (header_value(p, bytes, "X-Bapi-Limit-Reset-Timestamp:", v, sizeof v)) {
         c->limit_reset_ms = non_negative(v);
+    } else if (header_value(p, bytes, "ETag:", v, sizeof v)) {
+        str_copy(c->etag, sizeof c->etag, v);
+    } else if (header_value(p, bytes, "Last-Modified:", v, sizeof v)) {
+        str_copy(c->last_modified, sizeof c->last_modified, v);
     } else if (header_value(p, bytes, "Retry-After:", v, sizeof v)) {
         c->retry_after_s = non_negative(v);
         time_t date = c->retry_after_s < 0 ? curl_getdate(v, NULL) : -1;
@@ -234,6 +240,8 @@ static void finish(struct http_call *c, CURLcode rc, bool closed)
                            .retry_after_s = c->retry_after_s,
                            .used_weight = c->used_weight,
                            .limit_reset_ms = c->limit_reset_ms,
+                           .etag = c->etag,
+                           .last_modified = c->last_modified,
                            .body = ""};
     curl_off_t total = 0;
     curl_off_t before = 0;

@@ -26,6 +26,8 @@ struct http_reply {
     int64_t retry_after_s;  // -1 absent
     int64_t used_weight;    // X-MBX-USED-WEIGHT-1M, -1 absent
     int64_t limit_reset_ms; // X-Bapi-Limit-Reset-Timestamp, -1 absent
+    // What names this version of the file; "" absent, or longer than 79 bytes.
+    const char *etag, *last_modified;
     int64_t sent_us; // wall clock just before the request left, the connection being up already
     int64_t done_us; // wall clock when the last byte was here
 };

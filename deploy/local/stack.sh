@@ -301,6 +301,7 @@ if [ "$MODE" = demo ]; then
     # Every venue of the demo is the simulated one, whatever SYMBOLS names.
     export BYBIT_WS_BASE_URL=ws://127.0.0.1:$SIM_PORT
     export BYBIT_REST_BASE_URL=http://127.0.0.1:$SIM_PORT
+    export BYBIT_ARCHIVE_BASE_URL=http://127.0.0.1:$SIM_PORT
 fi
 
 for name in api collector context strategy backfill; do

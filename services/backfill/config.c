@@ -103,19 +103,46 @@ static const struct opt rows[] = {
     {"CONTEXT_HISTORY_DIR", NULL, OPT_OLD, .text = "files are kept in BACKFILL_CACHE_DIR"},
     {"CONTEXT_FETCH_MISSING_HISTORY", NULL, OPT_OLD,
      .text = "missing history is always fetched; CONTEXT_BACKFILL_ENABLED=false switches it off"},
-    {"BYBIT_API_KEY", NULL, OPT_OLD, .text = "Bybit's market data needs no key"},
-    {"BYBIT_API_SECRET", NULL, OPT_OLD, .text = "Bybit's market data needs no key"},
-    {"BYBIT_REST_BASE_URL", NULL, OPT_OLD, .text = "Bybit's REST has no trade history"},
-    {"BYBIT_API_TIMEOUT", NULL, OPT_OLD, .text = "Bybit's REST has no trade history"},
+    {"BYBIT_API_KEY", NULL, OPT_STR, F(bybit.key), .def = "", .secret = true,
+     .text = "Proven by the test mode alone: Bybit's archives need no key."},
+    {"BYBIT_API_SECRET", NULL, OPT_STR, F(bybit.secret), .def = "", .secret = true,
+     .text = "Proven by the test mode alone."},
+    {"BYBIT_REST_BASE_URL", NULL, OPT_STR, F(bybit.rest_base), .def = "https://api.bybit.com",
+     .text = "Scheme and host of Bybit's REST, which has no trade history: for the test mode."},
+    {"BYBIT_ARCHIVE_BASE_URL", NULL, OPT_STR, F(bybit.archive_base),
+     .def = "https://public.bybit.com", .text = "Scheme and host of Bybit's daily archives."},
+    {"BYBIT_API_TIMEOUT", NULL, OPT_INT, F(bybit.api_timeout_s), .min = 1, .max = 300, .def = "30",
+     .unit = "s", .text = "Longest wait for the next byte of a Bybit archive."},
+    {"BYBIT_ARCHIVE_MAX_ROWS", NULL, OPT_INT, F(bybit.archive_rows), .min = 1000, .max = 100000000,
+     .def = "12000000", .unit = "rows",
+     .text = "Larger Bybit archives are refused: a day is sorted in memory, 56 bytes a row."},
+    {"BYBIT_ARCHIVE_RETRY_SEC", NULL, OPT_INT, F(bybit.retry_s), .min = 1, .max = 86400,
+     .def = "900", .unit = "s",
+     .text = "Time between two questions for the archive of yesterday, which appears hours after "
+             "midnight; doubles up to 8 times when what is there can not be used."},
+    {"BYBIT_REQUEST_LIMIT", NULL, OPT_INT, F(bybit.limit), .min = 2, .max = 1000000, .def = "600",
+     .unit = "requests", .text = "What Bybit grants one address in any BYBIT_REQUEST_WINDOW_MS."},
+    {"BYBIT_REQUEST_WINDOW_MS", NULL, OPT_INT, F(bybit.window_ms), .min = 2000, .max = 3600000,
+     .def = "5000", .unit = "ms", .text = "Length of that window."},
+    {"BYBIT_BACKFILL_MAX_RETRIES", NULL, OPT_INT, F(bybit.max_retries), .min = 1, .max = 100,
+     .def = "5",
+     .text = "Tries of one archive before the day is declared a hole; it is asked for "
+             "again after BYBIT_ARCHIVE_RETRY_SEC."},
+    {"BYBIT_BACKFILL_RETRY_BASE", NULL, OPT_MILLI, F(bybit.retry_base_ms), .min = 1, .max = 60000,
+     .def = "0.5", .unit = "s",
+     .text = "Pause after the first failure; doubles up to the cooldown."},
+    {"BYBIT_BACKFILL_RATE_LIMIT_THRESHOLD", NULL, OPT_INT, F(bybit.threshold), .min = 1, .max = 100,
+     .def = "3", .text = "Refusals (429) in a row that open the breaker; 403 opens it at once."},
+    {"BYBIT_BACKFILL_COOLDOWN_SECONDS", NULL, OPT_INT, F(bybit.cooldown_s), .min = 1, .max = 86400,
+     .def = "600", .unit = "s",
+     .text = "Shortest time the breaker stays open: after \"access too frequent\" Bybit wants ten "
+             "minutes without a request."},
+    {"BYBIT_BACKFILL_PUBLIC_DELAY_MS", NULL, OPT_INT, F(bybit.public_delay_ms), .min = 0,
+     .max = 60000, .def = "100", .unit = "ms", .text = "Time between two requests."},
+    {"BYBIT_BACKFILL_TIMEOUT_SECONDS", NULL, OPT_INT, F(bybit.timeout_s), .min = 1, .max = 86400,
+     .def = "180", .unit = "s", .text = "As BACKFILL_TIMEOUT_SECONDS, for Bybit's instruments."},
     {"BYBIT_BACKFILL_MAX_CONCURRENT_CHUNKS", NULL, OPT_OLD,
-     .text = "Bybit's REST has no trade history"},
-    {"BYBIT_BACKFILL_MAX_RETRIES", NULL, OPT_OLD, .text = "Bybit's REST has no trade history"},
-    {"BYBIT_BACKFILL_RETRY_BASE", NULL, OPT_OLD, .text = "Bybit's REST has no trade history"},
-    {"BYBIT_BACKFILL_RATE_LIMIT_THRESHOLD", NULL, OPT_OLD,
-     .text = "Bybit's REST has no trade history"},
-    {"BYBIT_BACKFILL_COOLDOWN_SECONDS", NULL, OPT_OLD, .text = "Bybit's REST has no trade history"},
-    {"BYBIT_BACKFILL_PUBLIC_DELAY_MS", NULL, OPT_OLD, .text = "Bybit's REST has no trade history"},
-    {"BYBIT_BACKFILL_TIMEOUT_SECONDS", NULL, OPT_OLD, .text = "Bybit's REST has no trade history"},
+     .text = "one archive is fetched at a time"},
     {"BACKFILL_PROVIDER", NULL, OPT_OLD, .text = "the venue of the symbol is the provider"},
 };
 
@@ -142,6 +169,8 @@ int config_check(void *values, struct err *e)
     cut_slash(c->rest_base);
     cut_slash(c->archive_base);
     cut_slash(c->record_dir);
+    cut_slash(c->bybit.rest_base);
+    cut_slash(c->bybit.archive_base);
     c->skipped = strcmp(c->data_source, "hft_connector") == 0;
     return symbols_parse(c->symbols, c->symbol, c->data_source, c->ins, SYMBOLS_MAX, &c->n_ins, e);
 }

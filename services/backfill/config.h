@@ -27,6 +27,13 @@ struct config {
     int64_t api_timeout_s;
     int64_t max_retries, retry_base_ms, threshold, cooldown_s, public_delay_ms, parallel, timeout_s;
     int64_t refill_s, refill_delay_s;
+    struct {
+        char key[256], secret[256];
+        char rest_base[256], archive_base[256];
+        int64_t api_timeout_s, max_retries, retry_base_ms, threshold, cooldown_s, public_delay_ms;
+        int64_t timeout_s, archive_rows, retry_s;
+        int64_t limit, window_ms;
+    } bybit;
     char scope[64];
     int64_t weight_limit, weight_share;
     // Derived by config_check():

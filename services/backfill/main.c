@@ -71,6 +71,13 @@ static void start(struct app *a)
                                                      .cooldown_ms = c->cooldown_s * 1000,
                                                      .delay_ms = a->key_ok ? 0 : c->public_delay_ms,
                                                      .max_parallel = c->parallel});
+    a->bybit_budget = budget_new(&(struct budget_opts){.loop = a->loop,
+                                                       .redis = a->redis,
+                                                       .venue = VENUE_BYBIT,
+                                                       .scope = c->scope,
+                                                       .limit = c->bybit.limit / 2,
+                                                       .window_ms = c->bybit.window_ms,
+                                                       .share_pct = {90, 70, c->weight_share}});
     a->http = http_new(a->loop, c->ca_file, (size_t)c->parallel);
     a->files = http_new(a->loop, c->ca_file, 2);
     a->rest = rest_new(a);
@@ -107,6 +114,7 @@ static void stop(struct app *a)
     service_set_redis(a->service, NULL);
     redis_free(a->redis);
     budget_free(a->budget);
+    budget_free(a->bybit_budget);
 }
 
 int main(int argc, char **argv)

@@ -249,6 +249,7 @@ export class Stack {
             BINANCE_WS_BASE_URL: `ws://${at}`,
             BINANCE_REST_BASE_URL: `http://${at}`,
             BINANCE_ARCHIVE_BASE_URL: `http://${at}`,
+            BYBIT_ARCHIVE_BASE_URL: `http://${at}`,
         });
     }
 

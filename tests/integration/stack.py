@@ -211,6 +211,7 @@ class Stack:
             env["BINANCE_WS_BASE_URL"] = f"ws://127.0.0.1:{self.port}"
             env["BINANCE_REST_BASE_URL"] = f"http://127.0.0.1:{self.port}"
             env["BINANCE_ARCHIVE_BASE_URL"] = f"http://127.0.0.1:{self.port}"
+            env["BYBIT_ARCHIVE_BASE_URL"] = f"http://127.0.0.1:{self.port}"
         env.update({k: str(v) for k, v in more.items()})
         return env
 

@@ -26,6 +26,11 @@ void progress_set(struct progress *p, int64_t mono_ms, int64_t done, int64_t tot
     p->n += p->n < PROGRESS_SAMPLES ? 1 : 0;
 }
 
+void progress_moved(struct progress *p, int64_t mono_ms)
+{
+    p->moved_ms = mono_ms;
+}
+
 int64_t progress_percent(const struct progress *p)
 {
     if (p->total < 0) {

@@ -17,7 +17,8 @@ struct progress {
 
 void progress_init(struct progress *p, int64_t mono_ms);
 void progress_set(struct progress *p, int64_t mono_ms, int64_t done, int64_t total);
-int64_t progress_percent(const struct progress *p); // 0..100, cut; 100 only when all is done
+void progress_moved(struct progress *p, int64_t mono_ms); // something came, though not a trade yet
+int64_t progress_percent(const struct progress *p);       // 0..100, cut; 100 only when all is done
 int64_t progress_eta_s(const struct progress *p, int64_t mono_ms); // rounded up; -1 unknown
 int64_t progress_idle_ms(const struct progress *p, int64_t mono_ms);
 

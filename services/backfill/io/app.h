@@ -37,6 +37,8 @@ struct app {
     struct budget *budget;
     struct http *http, *files; // REST; archives, so that neither waits for the other
     struct breaker breaker;
+    struct budget *bybit_budget; // the archive's requests; NULL: they are not counted
+    struct breaker bybit_breaker;
     struct rest *rest;
     struct archive *archive;
     struct store *store;
@@ -73,6 +75,8 @@ void archive_abort(struct archive *x, const void *arg); // of the request with t
 // whether it lay on disk already.
 const char *archive_sha256(const struct archive *x, const struct instrument *ins);
 bool archive_is_kept(const struct archive *x);
+// Rows told and rows read so far for the request with this arg; -1 when none are being read.
+void archive_count(const struct archive *x, const void *arg, int64_t *told, int64_t *rows);
 
 // ---- refill.c
 // ------------------------------------------------------------------------------------

@@ -24,6 +24,12 @@
 
 static void load(struct job *j);
 
+// Sources may be asked, and what they bring be delivered.
+static bool is_at_work(const struct job *j)
+{
+    return j->state == JOB_RUNNING || (j->state == JOB_COMPLETE && j->ops->goes_on);
+}
+
 static bool is_off(const struct job *j)
 {
     const struct config *c = j->app->cfg;
@@ -212,7 +218,7 @@ static bool is_refilling(const struct job *j)
 
 bool job_asks(const struct job *j)
 {
-    return j->state == JOB_RUNNING || is_refilling(j);
+    return is_at_work(j) || is_refilling(j);
 }
 
 bool job_has_room(const struct job *j)
@@ -253,12 +259,12 @@ void job_kick(struct job *j)
     if (is_refilling(j)) {
         refiller_kick(j->refiller);
     }
-    if (j->state != JOB_RUNNING) {
+    if (!is_at_work(j)) {
         return;
     }
     j->ops->kick(j);
     count(j);
-    if (j->ops->is_done(j) && deliver_is_idle(j->deliver)) {
+    if (j->state == JOB_RUNNING && j->ops->is_done(j) && deliver_is_idle(j->deliver)) {
         complete(j);
     }
 }
@@ -269,7 +275,7 @@ static void on_newest(struct redis *r, const struct redisReply *reply, void *arg
     struct job *j = arg;
     int64_t ms, id;
     (void)r;
-    if (j->state == JOB_RUNNING && read_entry(reply, &ms, &id) && j->ops->on_day(j, ms)) {
+    if (is_at_work(j) && read_entry(reply, &ms, &id) && j->ops->on_day(j, ms)) {
         job_reload(j, "a new day");
     }
 }
@@ -292,13 +298,18 @@ void job_tick(struct job *j)
     if (j->state == JOB_COMPLETE && j->refiller != NULL) {
         refiller_tick(j->refiller);
     }
-    if (j->state != JOB_RUNNING) {
+    if (!is_at_work(j)) {
         return;
     }
     look_at_day(j);
+    if (j->state == JOB_COMPLETE) {
+        job_kick(j);
+        return;
+    }
     count(j);
     const int64_t idle = progress_idle_ms(&j->progress, loop_mono_ms(j->app->loop));
-    if (idle < c->timeout_s * 1000) {
+    const bool bybit = j->ins.venue == VENUE_BYBIT;
+    if (idle < (bybit ? c->bybit.timeout_s : c->timeout_s) * 1000) {
         j->error[0] = '\0';
     } else if (j->error[0] == '\0') {
         str_fmt(j->error, sizeof j->error, "no progress for %lld s: %s", (long long)(idle / 1000),
@@ -366,7 +377,13 @@ void job_drain(struct job *j, void (*done)(void *arg), void *arg)
 
 const struct job_ops *job_ops_of(enum venue v)
 {
-    return v == VENUE_BINANCE ? &job_binance : NULL;
+    switch (v) {
+    case VENUE_BINANCE:
+        return &job_binance;
+    case VENUE_BYBIT:
+        return &job_bybit;
+    }
+    return NULL;
 }
 
 void job_start(struct app *a, const struct instrument *ins)

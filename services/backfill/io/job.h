@@ -4,7 +4,7 @@
 // them; what is particular to a venue stands in a table of functions (struct job_ops):
 //
 //   job_binance.c   wants ids: core/plan; store, archive and REST bring them
-//   job_bybit.c     wants times: core/spans; store and archive bring them
+//   job_bybit.c     wants times: core/spans; store, recordings and archive bring them
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -44,6 +44,8 @@ struct job_ops {
     void (*kick)(struct job *j);  // asks whoever can be asked now; often called
     void (*stop)(struct job *j);  // forgets what was asked for
     bool (*is_done)(const struct job *j);
+    // Complete, it goes on looking for what was declared missing.
+    bool goes_on;
     void (*on_complete)(struct job *j);
     // The newest trade is of a later day than at the beginning. True: everything has to be read
     // again.
@@ -56,7 +58,7 @@ struct job_ops {
     void (*stored_fill)(const struct job *j, struct redis_tx *tx);
     void (*state_fill)(const struct job *j, struct redis_tx *tx);
 };
-extern const struct job_ops job_binance;
+extern const struct job_ops job_binance, job_bybit;
 const struct job_ops *job_ops_of(enum venue v); // NULL: no source is known of this venue
 
 // Rows of one day from one source on their way into :history.
@@ -69,6 +71,7 @@ struct intake {
     bool active;
 };
 
+struct times;
 struct job {
     struct app *app;
     const struct job_ops *ops;
@@ -102,6 +105,8 @@ struct job {
     struct idset stored_ids, stored_lost;
     struct intake from_archive, from_store[PLAN_DAYS], from_recording[PLAN_DAYS];
     struct refiller *refiller; // NULL: holes behind the first live trade are not looked for
+    // Bybit: by time.
+    struct times *times;
 };
 
 void job_start(struct app *a, const struct instrument *ins);

@@ -208,6 +208,12 @@ static void on_archive_trouble(void *arg, const char *why)
     job_note_failure(in->job, why);
 }
 
+static void on_archive_bytes(void *arg)
+{
+    struct intake *in = arg;
+    progress_moved(&in->job->progress, loop_mono_ms(in->job->app->loop));
+}
+
 static bool ask_archive(struct job *j)
 {
     struct intake *in = &j->from_archive;
@@ -217,6 +223,7 @@ static bool ask_archive(struct job *j)
                                    .start_ms = j->plan.day[PLAN_PREV].start_ms,
                                    .has_room = intake_has_room,
                                    .on_row = on_archive_row,
+                                   .on_bytes = on_archive_bytes,
                                    .on_trouble = on_archive_trouble,
                                    .on_done = on_archive_done,
                                    .arg = in};

@@ -28,6 +28,8 @@ struct source_day {
     void (*on_row)(void *arg, const struct csv_row *row);
     // Bybit: every trade of [from_ms, to_ms) has been told. Binance proves by ids and claims none.
     void (*on_claim)(void *arg, int64_t from_ms, int64_t to_ms);
+    // Something came, though not a row yet; NULL: nobody wants to know.
+    void (*on_bytes)(void *arg);
     // What failed and is tried again; NULL: nobody wants to know.
     void (*on_trouble)(void *arg, const char *why);
     // why: "" or the reason; sha256: of the file that was read, "" when there is none.

@@ -49,6 +49,7 @@ void state_put_known(struct redis_tx *tx, const char *field, int64_t v)
 void state_fill(const struct job *j, struct redis_tx *tx)
 {
     struct app *a = j->app;
+    const struct breaker *br = j->ins.venue == VENUE_BYBIT ? &a->bybit_breaker : &a->breaker;
     const int64_t mono = loop_mono_ms(a->loop), wall = loop_wall_us(a->loop) / 1000;
     const char *status = state_status(j);
     state_put_text(tx, "status", status);
@@ -66,11 +67,11 @@ void state_fill(const struct job *j, struct redis_tx *tx)
                     j->state == JOB_COMPLETE ? 0 : progress_eta_s(&j->progress, mono));
     state_put_int(tx, "trades_loaded", j->loaded);
     state_put_known(tx, "completion_time_ms", j->completed_ms);
-    state_put_text(tx, "breaker_state", breaker_state_name(a->breaker.state));
+    state_put_text(tx, "breaker_state", breaker_state_name(br->state));
     state_put_known(tx, "breaker_cooldown_until_ms",
-                    a->breaker.until_ms > mono ? wall + a->breaker.until_ms - mono : -1);
-    state_put_int(tx, "throttle", a->breaker.throttle);
-    state_put_int(tx, "parallel", a->breaker.parallel);
+                    br->until_ms > mono ? wall + br->until_ms - mono : -1);
+    state_put_int(tx, "throttle", br->throttle);
+    state_put_int(tx, "parallel", br->parallel);
     state_put_text(tx, "error", j->error);
     state_put_text(tx, "simulated", j->ins.simulated ? "1" : "0");
     if (j->ops != NULL) {
