@@ -111,14 +111,13 @@ class BackfillBybit(Scenario):
                 p.wait_event("backfill_complete", 60)
                 market = self.assert_exact(db, s)
                 n = self.assert_day_before(db, s, market, today)
-                print(f"       {kills} kills, {n} trades, files asked {self.asked(s)}")
+                print(f"       {kills} kills, {n} trades")
                 h = db.hash(s.key("backfill"))
                 self.assertEqual(h["trades_loaded"], str(n))
                 self.assertEqual(h["_spans"], f"{today - DAY_MS}-{today}")
                 self.assertEqual(h["_lost_spans"], f"{today}-{live + 1}")
                 wait_for(lambda: self.status_of(s)["status"] == "complete", 10, "the api to say so")
                 body = self.status_of(s)
-                print(json.dumps(body))
             s.stop_all()
 
 

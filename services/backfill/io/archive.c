@@ -338,8 +338,7 @@ static void start(struct archive *x)
         ask(x); // looked at before this try
     } else if (!archive_meta_read(x->meta_path, &x->meta)) {
         ask(x);
-    } else if (x->want.known_sha256 != NULL &&
-               strcmp(x->want.known_sha256, x->meta.sha256) == 0) {
+    } else if (x->want.known_sha256 != NULL && strcmp(x->want.known_sha256, x->meta.sha256) == 0) {
         x->known = true;
         ask(x);
     } else if (!archive_begin_hashing(x, x->path, true)) {

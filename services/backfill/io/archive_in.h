@@ -19,7 +19,7 @@ struct archive {
     int tries;
     bool kept;     // the file being hashed or parsed was on disk before
     bool whole;    // Bybit: and it is what once came
-    bool known; // Bybit: the asker has all of the version that .meta names
+    bool known;    // Bybit: the asker has all of the version that .meta names
     bool fresh;    // the answer's first bytes have come
     char name[96]; // BTCUSDT-aggTrades-2026-11-21.zip
     char url[512]; // of the file

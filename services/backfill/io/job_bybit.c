@@ -26,6 +26,7 @@ struct taker { // rows of one day from one source
     enum span_origin origin;
     struct source_day want;
     struct tile tile;
+    struct spanset promised; // the store: times of which every trade comes, in order
     bool active;
 };
 
@@ -201,22 +202,6 @@ static void emit(void *arg, const struct history *h)
     job_emit(k->job, h);
 }
 
-static void on_row(void *arg, const struct csv_row *row)
-{
-    struct taker *k = arg;
-    struct job *j = k->job;
-    if (k->origin == SPAN_ARCHIVE) {
-        // All of them: the store holds whole days, whatever was delivered before.
-        j->archive_hit = archive_is_kept(j->app->archive);
-        (void)store_put(j->app->store, &j->ins, k->want.start_ms, "archive",
-                        archive_sha256(j->app->archive, &j->ins), row);
-    }
-    if (spans_wants(&j->times->spans, k->day, row->ts_ms)) {
-        (void)tile_add(&k->tile, row->ts_ms, row->uid, row->price, row->qty, row->side, row->id,
-                       row->flags);
-    }
-}
-
 // What of it is wanted becomes claims of ours.
 static void on_claim(void *arg, int64_t from_ms, int64_t to_ms)
 {
@@ -231,6 +216,46 @@ static void on_claim(void *arg, int64_t from_ms, int64_t to_ms)
     }
 }
 
+static void on_promise(void *arg, int64_t from_ms, int64_t to_ms)
+{
+    struct taker *k = arg;
+    spanset_add(&k->promised, from_ms, to_ms);
+}
+
+// Rows come in order, so what was promised up to the next one has come.
+static void claim_promised(struct taker *k, int64_t ts_ms)
+{
+    if (k->tile.n < TILE_ROWS || ts_ms <= k->tile.row[k->tile.n - 1].ts_ms) {
+        return;
+    }
+    for (size_t i = 0; i < k->promised.n && k->promised.v[i].from_ms < ts_ms; i++) {
+        const struct ms_span p = k->promised.v[i];
+        on_claim(k, p.from_ms, p.to_ms < ts_ms ? p.to_ms : ts_ms);
+    }
+}
+
+static void on_row(void *arg, const struct csv_row *row)
+{
+    struct taker *k = arg;
+    struct job *j = k->job;
+    if (k->origin == SPAN_ARCHIVE) {
+        // All of them: the store holds whole days, whatever was delivered before.
+        j->archive_hit = archive_is_kept(j->app->archive);
+        (void)store_put(j->app->store, &j->ins, k->want.start_ms, "archive",
+                        archive_sha256(j->app->archive, &j->ins), row);
+    }
+    if (k->origin == SPAN_STORE) {
+        if (!spanset_has(&k->promised, row->ts_ms)) {
+            return; // of a part that was never finished: the archive brings it with its claim
+        }
+        claim_promised(k, row->ts_ms);
+    }
+    if (spans_wants(&j->times->spans, k->day, row->ts_ms)) {
+        (void)tile_add(&k->tile, row->ts_ms, row->uid, row->price, row->qty, row->side, row->id,
+                       row->flags);
+    }
+}
+
 static void taker_end(struct taker *k, bool deliver)
 {
     if (k->active) {
@@ -238,6 +263,7 @@ static void taker_end(struct taker *k, bool deliver)
             tile_flush(&k->tile);
         }
         tile_release(&k->tile);
+        spanset_release(&k->promised);
         k->active = false;
     }
 }
@@ -284,6 +310,7 @@ static bool ask(struct job *j, enum span_when d, enum span_origin o)
                                   .start_ms = j->times->spans.day[d].start_ms,
                                   .has_room = has_room,
                                   .on_row = on_row,
+                                  .on_promise = on_promise,
                                   .on_claim = on_claim,
                                   .on_bytes = on_bytes,
                                   .on_trouble = on_trouble,
@@ -293,6 +320,7 @@ static bool ask(struct job *j, enum span_when d, enum span_origin o)
         o == SPAN_ARCHIVE ? archive_begin(a->archive, &k->want) : store_read(a->store, &k->want);
     if (asked) {
         tile_init(&k->tile, span_origin_name(o), emit, k);
+        spanset_init(&k->promised, SPANS_MAX, false);
         k->active = true;
     }
     return asked;

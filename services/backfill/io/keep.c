@@ -64,7 +64,8 @@ void keep_sweep(const struct app *a, const struct instrument *ins)
             st.st_mtime + BAD_KEPT_S < loop_wall_us(a->loop) / 1000000) {
             unlink(path);
         }
-        if (!is_bad && !str_ends(f->d_name, ".meta") && !a->cfg->keep_archives && day_of_file(f->d_name, &start_ms) &&
+        if (!is_bad && !str_ends(f->d_name, ".meta") && !a->cfg->keep_archives &&
+            day_of_file(f->d_name, &start_ms) &&
             store_has_whole_day(a->cfg->cache_dir, ins, start_ms, NULL)) {
             unlink(path);
         }

@@ -26,6 +26,9 @@ struct source_day {
     int64_t start_ms;             // 00:00 UTC
     bool (*has_room)(void *arg);
     void (*on_row)(void *arg, const struct csv_row *row);
+    // Bybit: every trade of [from_ms, to_ms) will have been told when rows that lie behind it come,
+    // or at the end. Before the first row; NULL: nobody wants to know.
+    void (*on_promise)(void *arg, int64_t from_ms, int64_t to_ms);
     // Bybit: every trade of [from_ms, to_ms) has been told. Binance proves by ids and claims none.
     void (*on_claim)(void *arg, int64_t from_ms, int64_t to_ms);
     // Something came, though not a row yet; NULL: nobody wants to know.

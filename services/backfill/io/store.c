@@ -463,6 +463,12 @@ static void take_row(struct reader *r, const struct store_row *row)
     const struct source_day *q = &r->q;
     const struct instrument *ins = q->ins;
     char price[DEC_TEXT], qty[DEC_TEXT], uid[UID_TEXT] = "";
+    if (row->kind == STORE_PROMISE) {
+        if (q->on_promise != NULL) {
+            q->on_promise(q->arg, row->ts_ms, row->id);
+        }
+        return;
+    }
     if (row->kind == STORE_CLAIM) {
         r->rows++;
         if (q->on_claim != NULL) {

@@ -188,7 +188,7 @@ static int pour_merged(struct child *c, int lock, struct out *o, struct err *e)
     return rc;
 }
 
-static void put_claims(const struct child *c, struct out *o)
+static void put_claims(const struct child *c, struct out *o, enum store_frame_kind kind)
 {
     struct spanset s;
     spanset_init(&s, STORE_CLAIMS, false);
@@ -197,7 +197,7 @@ static void put_claims(const struct child *c, struct out *o)
             spanset_parse(&s, c->day.part[i].claims, strlen(c->day.part[i].claims)) == 0) {
             for (size_t k = 0; k < s.n; k++) {
                 *next_out(o) = (struct store_row){
-                    .kind = STORE_CLAIM, .ts_ms = s.v[k].from_ms, .id = s.v[k].to_ms};
+                    .kind = (uint8_t)kind, .ts_ms = s.v[k].from_ms, .id = s.v[k].to_ms};
             }
         }
     }
@@ -239,10 +239,11 @@ int store_child_read(struct child *c, struct err *e)
     if (rc != 0 || c->day.n == 0) {
         store_day_unlock(lock);
     } else {
+        put_claims(c, &out, STORE_PROMISE);
         rc = by_id ? pour_merged(c, lock, &out, e) : pour_sorted(c, lock, &out, e);
     }
     if (rc == 0) {
-        put_claims(c, &out);
+        put_claims(c, &out, STORE_CLAIM);
     }
     put_all(&out);
     store_day_release(&c->day);

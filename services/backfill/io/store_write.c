@@ -109,6 +109,8 @@ static size_t sift_frames(struct intake *in, struct store_row *rows, size_t n)
             in->ended = true;
             in->end = r->flags;
             break;
+        case STORE_PROMISE: // nobody makes one to a writer
+            break;
         case STORE_ROW:
             in->sorted = in->sorted && (r->ts_ms > in->last_ts ||
                                         (r->ts_ms == in->last_ts && r->id > in->last_id));
