@@ -2,18 +2,24 @@
 files that are not there yet, torn or published anew, and refusals."""
 
 import json
-import re
 import time
+from fractions import Fraction
 
+import recordings
 import reference
 import state
 from scenario import Scenario
 from stack import Stack, http, wait_for
-from test_backfill import DAY_MS, iso, just_now, midnight
+from test_backfill import DAY_MS, iso, midnight
 
 RATE = "0.05"
 LOST_TODAY = "venue has no history of the running day"
 ABSENT = "the venue has no archive of that day (404)"
+
+
+def just_now():
+    """A moment of today from which the feed is soon in real time."""
+    return max(int(time.time() * 1000) - 40_000, midnight() + 1000)
 
 
 class BackfillBybit(Scenario):
@@ -118,6 +124,140 @@ class BackfillBybit(Scenario):
                 self.assertEqual(h["_lost_spans"], f"{today}-{live + 1}")
                 wait_for(lambda: self.status_of(s)["status"] == "complete", 10, "the api to say so")
                 body = self.status_of(s)
+                self.assertEqual((body["complete"], body["running"]), (True, False))
+                self.assertEqual(body["progress"]["percentage"], 100)
+                self.assertEqual(body["cache_status"], "HIT")  # the file came once
+                self.assertEqual(body["trades_loaded"], n)
+                self.assertEqual(body["historical_range"]["start"][:10], iso(today)[:10]
+                                 if live < today else iso(today - DAY_MS)[:10])
+                self.assertEqual(body["sources"], [
+                    self.source(today - DAY_MS, "archive", today - DAY_MS, today),
+                    self.source(today, "none", today, live + 1, reason=LOST_TODAY)])
+                files = [code for _, code in self.asked(s)]
+                self.assertEqual(files[0], "200")
+                self.assertEqual(set(files[1:]) | {"304"}, {"304"}, "the file is fetched once")
+                # Restarted, it knows that nothing more can be had and asks for nothing.
+                p.term(5)
+                s.backfill().wait_event("backfill_complete", 30)
+                self.assertEqual(len(self.asked(s)), len(files))
+                self.assert_levels(db, s, market)
+                self.assert_warm(s, today, market)
+            s.stop_all()
+
+    def source(self, day_ms, name, from_ms, to_ms, **more):
+        return {"day": iso(day_ms)[:10], "source": name, "from_ms": from_ms, "to_ms": to_ms, **more}
+
+    def assert_levels(self, db, s, market):
+        """The previous day's levels, as /levels shows them, from the archive alone."""
+        _, levels = s.get("/levels")
+        h = db.hash(s.key("context"))  # equals the recomputation
+        prices = [Fraction(t.p_text) for t in market.prev.trades]
+        self.assertEqual(state.number(h["pdh"]), max(prices))
+        self.assertEqual(state.number(h["pdl"]), min(prices))
+        for name, field in (("PDH", "pdh"), ("PDL", "pdl"), ("VAHprev", "vah_prev"),
+                            ("VALprev", "val_prev"), ("POCprev", "poc_prev"), ("VWAPprev", "vwap_prev")):
+            self.assertEqual(state.number(levels[name]), state.number(h[field]), name)
+
+    def assert_warm(self, first, today, market):
+        """Another Redis beside the same disk: the day comes from the store, nobody is asked."""
+        with Stack(label="bybit-warm") as s:
+            self.market(s)
+            with s.db() as db:
+                self.first_live(db, s)
+                p = s.backfill(BACKFILL_CACHE_DIR=first.dir / "history")
+                p.wait_event("backfill_complete", 60)
+                warm = self.assert_exact(db, s)
+                self.assert_day_before(db, s, warm, today)
+                self.assertEqual({t.id for t in warm.prev.trades}, {t.id for t in market.prev.trades})
+                self.assertEqual([x["source"] for x in self.status_of(s)["sources"]], ["store", "none"])
+                self.assertEqual(self.asked(s), [])
+            s.stop_all()
+
+    def test_a_file_that_appears_late_torn_and_anew(self):
+        today = midnight()
+        calm = dict(BYBIT_ARCHIVE_RETRY_SEC=1, BYBIT_BACKFILL_RETRY_BASE="0.01",
+                    BYBIT_BACKFILL_PUBLIC_DELAY_MS=0, BACKFILL_STORE_LIB="/nowhere/libduckdb.so",
+                    BACKFILL_KEEP_ARCHIVES="true")
+        with Stack(label="bybit-late") as s:
+            self.market(s, services=("context", "strategy"))
+            self.order(s, "archive?venue=bybit&missing=1")
+            with s.db() as db:
+                live = self.first_live(db, s)
+                p = s.backfill(**calm)
+                p.wait_event("backfill_complete", 30)
+                hole = self.source(today - DAY_MS, "none", today - DAY_MS, today, reason=ABSENT)
+                self.assertEqual(json.loads(db("HGET", s.key("backfill"), "sources"))[0], hole)
+                lost = [h for h in state.history_rows(db, s) if h["kind"] == "lost"]
+                self.assertEqual({(h["from_ms"], h["to_ms"], h["reason"]) for h in lost},
+                                 {(str(today - DAY_MS), str(today), ABSENT),
+                                  (str(today), str(live + 1), LOST_TODAY)})
+                wait_for(lambda: len(self.asked(s)) >= 3, 15, "it goes on asking")
+                # It appears, but the first answers end too early.
+                self.order(s, "http?kind=torn&path=/trading/&n=2")
+                self.order(s, "archive/clear")
+                p.wait_event("archive_read", 30)
+                wait_for(lambda: db("HGET", s.key("backfill"), "_lost_spans") == f"{today}-{live + 1}",
+                         30, "the hole of the day before to be filled")
+                self.assertEqual(p.events("backfill_complete")[1:], [], "it was complete all the time")
+                self.assertEqual(db("HGET", s.key("backfill"), "status"), "complete")
+                market = self.assert_exact(db, s)
+                self.assert_day_before(db, s, market, today)
+            s.stop_all()
+
+    def test_published_anew_and_refused(self):
+        if not recordings.LONG:
+            print(f"  SKIPPED {self.id()}: it runs in test-long")
+            return
+        keep = dict(BACKFILL_STORE_LIB="/nowhere/libduckdb.so")
+        with Stack(label="bybit-anew") as s:
+            self.market(s, services=("context",))
+            with s.db() as db:
+                self.first_live(db, s)
+
+                def again(**env):
+                    """Forgets what was delivered; what is on disk stays."""
+                    db("DEL", s.key("backfill"), s.key("history"))
+                    p = s.backfill(**{**keep, **env})
+                    p.wait_event("backfill_complete", 30)
+                    rows = sum(int(h["n"]) for h in state.history_rows(db, s))
+                    p.term(5)
+                    return p, rows
+
+                first, rows = again()
+                self.assertGreater(rows, 1000)
+                same, n = again()
+                self.assertEqual((n, same.events("archive_read")[0]["hit"]), (rows, True))
+                self.order(s, "archive?venue=bybit&version=2")
+                anew, n = again()
+                self.assertEqual(n, rows)
+                self.assertEqual(len(anew.events("archive_replaced")), 1)
+                self.assertEqual(anew.events("archive_read")[0]["hit"], False)
+                self.assertEqual([c for _, c in self.asked(s)], ["200", "304", "200"])
+                # The disk has spoilt it: fetched once more.
+                (path,) = (s.dir / "history" / "archive").glob("bybit-simulated/BTCUSDT/*.csv.gz")
+                data = bytearray(path.read_bytes())
+                data[len(data) // 2] ^= 1
+                path.write_bytes(data)
+                spoilt, n = again()
+                self.assertEqual((n, len(spoilt.events("archive_spoilt"))), (rows, 1))
+                # Refused: what is there and whole is used, and nobody asks for a while.
+                self.order(s, "http?kind=403&path=/trading/&n=100")
+                refused, n = again()
+                self.assertEqual(n, rows)
+                self.assertEqual(len(refused.events("venue_refuses")), 1)
+                for f in (path, path.with_name(path.name + ".meta")):
+                    f.unlink()
+                asked = len(self.asked(s))
+                p = s.backfill(**keep, BYBIT_ARCHIVE_RETRY_SEC=1)
+                db("DEL", s.key("backfill"))
+                p.wait_event("venue_refuses", 20)
+                wait_for(lambda: db("HGET", s.key("backfill"), "breaker_state") == "open", 20,
+                         "the breaker to open")
+                p.wait_event("backfill_complete", 20)
+                hole = json.loads(db("HGET", s.key("backfill"), "sources"))[0]
+                self.assertIn("HTTP 403", hole["reason"])
+                time.sleep(3)  # three intervals: nobody asks while the breaker is open
+                self.assertEqual(len(self.asked(s)), asked + 1)
             s.stop_all()
 
 

@@ -203,9 +203,8 @@ static void emit(void *arg, const struct history *h)
 }
 
 // What of it is wanted becomes claims of ours.
-static void on_claim(void *arg, int64_t from_ms, int64_t to_ms)
+static void claim(struct taker *k, int64_t from_ms, int64_t to_ms)
 {
-    struct taker *k = arg;
     struct times *t = k->job->times;
     struct spanset *missing = &t->scratch;
     spans_missing(&t->spans, k->day, missing);
@@ -213,6 +212,19 @@ static void on_claim(void *arg, int64_t from_ms, int64_t to_ms)
         const struct ms_span m = missing->v[i];
         tile_claim(&k->tile, m.from_ms > from_ms ? m.from_ms : from_ms,
                    m.to_ms < to_ms ? m.to_ms : to_ms);
+    }
+}
+
+// The store's rows were taken where they were promised: nothing else of it can be claimed.
+static void on_claim(void *arg, int64_t from_ms, int64_t to_ms)
+{
+    struct taker *k = arg;
+    for (size_t i = 0; k->origin == SPAN_STORE && i < k->promised.n; i++) {
+        const struct ms_span p = k->promised.v[i];
+        claim(k, p.from_ms > from_ms ? p.from_ms : from_ms, p.to_ms < to_ms ? p.to_ms : to_ms);
+    }
+    if (k->origin != SPAN_STORE) {
+        claim(k, from_ms, to_ms);
     }
 }
 
@@ -230,7 +242,7 @@ static void claim_promised(struct taker *k, int64_t ts_ms)
     }
     for (size_t i = 0; i < k->promised.n && k->promised.v[i].from_ms < ts_ms; i++) {
         const struct ms_span p = k->promised.v[i];
-        on_claim(k, p.from_ms, p.to_ms < ts_ms ? p.to_ms : ts_ms);
+        claim(k, p.from_ms, p.to_ms < ts_ms ? p.to_ms : ts_ms);
     }
 }
 

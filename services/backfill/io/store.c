@@ -50,7 +50,7 @@ struct reader {
     char *bytes;
     size_t n; // of an unfinished row
     uint64_t rows;
-    bool active, paused;
+    bool active, paused, promised;
 };
 
 struct ended {
@@ -496,10 +496,23 @@ static void take_row(struct reader *r, const struct store_row *row)
                                         .flags = row->flags});
 }
 
+// A day that is whole needs no claims: it is promised, as they would be.
+static void promise(struct reader *r)
+{
+    const struct source_day *q = &r->q;
+    r->promised = true;
+    if (q->on_promise != NULL && store_has_whole_day(r->store->o.dir, q->ins, q->start_ms, NULL)) {
+        q->on_promise(q->arg, q->start_ms, q->start_ms + MS_PER_DAY);
+    }
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct reader *r = arg;
     (void)what;
+    if (!r->promised) {
+        promise(r);
+    }
     if (!r->q.has_room(r->q.arg)) {
         r->paused = true;
         event_del(r->ev);
@@ -546,6 +559,7 @@ bool store_read(struct store *s, const struct source_day *d)
     r->pid = 0;
     r->n = 0;
     r->rows = 0;
+    r->promised = false;
     r->active = true;
     r->paused = false;
     if (r->absent == NULL) {

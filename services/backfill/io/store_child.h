@@ -26,9 +26,9 @@
 
 enum store_frame_kind {
     STORE_ROW,
-    STORE_CLAIM,   // Bybit: every trade of [ts_ms, id) was told
+    STORE_CLAIM, // Bybit: every trade of [ts_ms, id) was told
+    STORE_END,   // the writer's last; flags: enum store_end. Without it what came is kept as a part
     STORE_PROMISE, // a reader's first: [ts_ms, id) will be claimed
-    STORE_END, // the writer's last; flags: enum store_end. Without it what came is kept as a part
 };
 enum store_end {
     STORE_WHOLE = 1,   // the rows are the whole day
