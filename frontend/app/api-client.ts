@@ -34,6 +34,9 @@ const PATHS: Record<SliceName, string> = {
   mark: "/mark",
   liquidations: "/liquidations?limit=100",
   clusters: "/liquidations/clusters",
+  cvd: "/indicators/cvd",
+  cvdHistory: "/indicators/cvd/history?limit=1440",
+  delta: "/indicators/volume-delta/multi?periods=60,300,900",
   events: "/events?limit=100",
 };
 
@@ -59,13 +62,18 @@ function isObject(v: unknown): v is Record<string, unknown> {
   return typeof v === "object" && v !== null && !Array.isArray(v);
 }
 
-export async function fetchJson(url: string, timeoutMs: number): Promise<Record<string, unknown>> {
+export async function fetchJson(
+  url: string,
+  timeoutMs: number,
+  method: "GET" | "POST" = "GET",
+): Promise<Record<string, unknown>> {
   const control = new AbortController();
   const timer = setTimeout(() => {
     control.abort();
   }, timeoutMs);
   try {
     const reply = await fetch(url, {
+      method,
       signal: control.signal,
       cache: "no-store",
       headers: { Accept: "application/json" },
@@ -107,6 +115,13 @@ export async function fetchSlice<K extends SliceName>(
 
 // The page arrives with what the first look needs; older candles are asked for by the client.
 const FIRST_QUERY: Partial<Record<SliceName, string>> = { candles1m: "count=180" };
+
+// Begins the CVD anew. True: done; false: it is written and will be.
+export async function resetCvd(base: string, symbol: string | null): Promise<boolean> {
+  const query = symbol === null ? "" : `?symbol=${encodeURIComponent(symbol)}`;
+  const body = await fetchJson(`${base}/indicators/cvd/reset${query}`, 15_000, "POST");
+  return body.status === "applied";
+}
 
 const FIRST: readonly SliceName[] = [
   "health",

@@ -5,6 +5,7 @@ import dynamic from "next/dynamic";
 import { fetchSlice } from "./api-client";
 import { PanelBoundary } from "./components/panel";
 import { BookPanel, TopBinsPanel } from "./components/panels/book";
+import { DeltaPanel } from "./components/panels/delta";
 import { EventsPanel } from "./components/panels/events";
 import { FootprintPanel } from "./components/panels/footprint";
 import { LiquidationsPanel, TapePanel } from "./components/panels/tape";
@@ -58,7 +59,7 @@ function useTheme(): ["dark" | "light", () => void] {
   return [theme, toggle];
 }
 
-function Board(p: { feed: Feed; initial: InitialData }): React.ReactElement {
+function Board(p: { apiUrl: string; feed: Feed; initial: InitialData }): React.ReactElement {
   const symbols = useSlice("symbols").data?.symbols ?? [];
   const first =
     p.initial.symbols?.symbols.find((s) => s.default)?.symbol ?? p.initial.price?.instrument ?? null;
@@ -96,6 +97,9 @@ function Board(p: { feed: Feed; initial: InitialData }): React.ReactElement {
         <div className="column wide">
           <PanelBoundary area="chart">
             <PriceChart theme={theme} />
+          </PanelBoundary>
+          <PanelBoundary area="delta">
+            <DeltaPanel key={symbol} apiUrl={p.apiUrl} symbol={symbol} />
           </PanelBoundary>
           <PanelBoundary area="coverage">
             <CoveragePanel />
@@ -176,7 +180,7 @@ export function DashboardClient({ apiUrl, initial, renderedAt }: Props): React.R
   return (
     <StoreContext.Provider value={store}>
       <NowProvider>
-        <Board feed={feed} initial={initial} />
+        <Board apiUrl={apiUrl} feed={feed} initial={initial} />
       </NowProvider>
     </StoreContext.Provider>
   );

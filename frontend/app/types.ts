@@ -311,6 +311,52 @@ export interface Liquidations extends Stamp {
   liquidations: Liquidation[];
 }
 
+export interface Cvd extends Stamp {
+  cvd: Num;
+  buy_volume: Num;
+  sell_volume: Num;
+  volume_delta: Num;
+  trade_count?: Num;
+  reset_time: string | null;
+  seconds_since_reset: Num;
+  anchor?: string | null;
+  missing_ms?: Num;
+  reset_wants_token?: boolean;
+}
+
+export interface CvdPoint {
+  timestamp: string;
+  timestamp_ms: number;
+  open: number;
+  cvd: number;
+  buy_volume: number;
+  sell_volume: number;
+  volume_delta: number;
+  trade_count: number;
+}
+
+export interface CvdHistory extends Stamp {
+  history: CvdPoint[];
+  reset_time: string | null;
+  complete?: boolean;
+}
+
+export interface DeltaWindow {
+  period: number;
+  buy_volume: Num;
+  sell_volume: Num;
+  volume_delta: Num;
+  trade_count: Num;
+  timestamp: string | null;
+  timestamp_ms?: Num;
+  missing_ms?: Num;
+}
+
+export interface VolumeDelta extends Stamp {
+  periods: DeltaWindow[];
+  timestamp: string | null;
+}
+
 export interface Cluster {
   price_level: number;
   buy_liquidations: Num;
@@ -361,6 +407,9 @@ export interface Slices {
   mark: Mark;
   liquidations: Liquidations;
   clusters: Clusters;
+  cvd: Cvd;
+  cvdHistory: CvdHistory;
+  delta: VolumeDelta;
   events: Events;
 }
 

@@ -193,6 +193,26 @@ async function main() {
         const bad = Object.entries(panels).filter(([, state]) => !['ready', 'empty'].includes(state));
         claim(bad.length === 0, `states ${JSON.stringify(bad)}`);
     });
+    await test('the CVD is begun anew by keyboard, after a question', async () => {
+        const action = (name) => page.locator(`[data-action="${name}"]`);
+        const anchor = async () => (await s.db.hash(`bc4:{${BTC}}:cvd`)).anchor;
+        claim((await anchor()) === 'day', await anchor());
+        await action('reset').focus();
+        await page.keyboard.press('Enter');
+        const asked = await page.evaluate(() => document.activeElement?.getAttribute('data-action'));
+        claim(asked === 'reset-yes', `the focus is on ${asked}`);
+        await page.keyboard.press('Escape');
+        await until('the question is gone', async () => (await action('reset-yes').count()) === 0);
+        claim((await anchor()) === 'day', 'nothing was reset');
+        await until('the focus is back', () => page.evaluate(() => document.activeElement?.getAttribute('data-action') === 'reset'));
+        await page.keyboard.press('Enter');
+        await page.keyboard.press('Enter');
+        await until(
+            async () => `the CVD begins anew; it says ${await text('reset-said')}`,
+            async () => (await text('reset-said')) === 'CVD begins anew.' && (await anchor()) === 'reset',
+        );
+        await panelsEqual(['delta'], BTC);
+    });
     await test('the numbers move without a reload', async () => {
         const first = await text('events-trades');
         await until('more trades', async () => (read(await text('events-trades'))?.value ?? 0) > read(first).value);

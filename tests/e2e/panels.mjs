@@ -41,6 +41,20 @@ export const PANELS = {
         return differ(names.map((n) => value(seen, n, c[n])));
     },
 
+    async delta(db, seen, i) {
+        const c = await db.hash(key(i, 'cvd'));
+        const n = await db.hash(key(i, 'indicators'));
+        return differ([
+            value(seen, 'cvd', c.cvd), value(seen, 'cvd-buy', c.buy_volume), value(seen, 'cvd-sell', c.sell_volume),
+            ['cvd-since', (seen.values['cvd-since'] ?? '').startsWith(clock(c.anchor_ms)), seen.values['cvd-since']],
+            ...[60, 300, 900].flatMap((p) => [
+                value(seen, `delta-${p}`, n[`_delta_${p}`]),
+                value(seen, `delta-buy-${p}`, n[`_buy_${p}`]),
+                value(seen, `delta-sell-${p}`, n[`_sell_${p}`]),
+            ]),
+        ]);
+    },
+
     async levels(db, seen, i) {
         const c = await db.hash(key(i, 'context'));
         const fields = {

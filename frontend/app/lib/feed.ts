@@ -52,6 +52,9 @@ const PLANS: readonly Plan[] = [
   { slice: "backfill", everyMs: 3000, pushed: false },
   { slice: "coverage", everyMs: 5000, pushed: true },
   { slice: "clusters", everyMs: 5000, pushed: false },
+  { slice: "cvd", everyMs: 2000, pushed: true },
+  { slice: "cvdHistory", everyMs: 5000, pushed: true },
+  { slice: "delta", everyMs: 2000, pushed: true },
   { slice: "symbols", everyMs: 15000, pushed: false },
 ];
 

@@ -1,9 +1,11 @@
 // Pushed messages into slices. Pure: the message and what is held go in, what to hold comes out.
 
+import { mergePoints } from "./cvd";
 import type {
   Candle,
   Candles,
   Context,
+  CvdHistory,
   Events,
   FlowMetrics,
   Liquidations,
@@ -43,6 +45,9 @@ export const CHANNELS = [
   "coverage",
   "health",
   "feed",
+  "cvd",
+  "cvd:history",
+  "volume-delta",
 ] as const;
 
 const KEEP = { trades: 500, events: 200, liquidations: 200, candles: 1500 };
@@ -240,6 +245,15 @@ export function reduce(m: PushMessage, held: Held): Change[] {
       return [{ slice: "book", data: m.data as unknown as Slices["book"] }];
     case "mark":
       return [{ slice: "mark", data: m.data as unknown as Slices["mark"] }];
+    case "cvd":
+      return [{ slice: "cvd", data: m.data as unknown as Slices["cvd"] }];
+    case "cvd:history": {
+      const fresh = m.data as unknown as CvdHistory;
+      const before = whole ? [] : (held("cvdHistory")?.history ?? []);
+      return [{ slice: "cvdHistory", data: { ...fresh, history: mergePoints(before, list(fresh.history)) } }];
+    }
+    case "volume-delta":
+      return [{ slice: "delta", data: m.data as unknown as Slices["delta"] }];
     case "health":
       return [{ slice: "health", data: m.data as unknown as Slices["health"] }];
     default:

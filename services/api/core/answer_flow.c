@@ -34,6 +34,7 @@ void live_cvd(const struct ask *a, struct jw *w)
     live_age(a, w);
     put_ms(w, "seconds_since_reset",
            anchor_ms < 0 || a->env->now_ms < 0 ? -1 : (since > 0 ? since / 1000 : 0));
+    jw_kbool(w, "reset_wants_token", a->env->post_wants_token);
 }
 
 void still_cvd(const struct ask *a, struct jw *w)

@@ -63,6 +63,7 @@ struct env {
     int64_t now_ms;      // clock of the instrument asked for; -1 = nothing seen yet
     int64_t uptime_ms;
     bool backfill_off;                         // the user switched backfill off
+    bool post_wants_token;                     // a POST has to bring API_TOKEN
     int64_t max_missing_sec;                   // TRADING_MAX_MISSING_SEC, -1: by venue
     struct snap *const *all;                   // every configured instrument, in order
     const int64_t *all_now_ms;                 // their clocks

@@ -7,7 +7,8 @@ SCHEMA(cvd_members, "CvdMembers", INT_("seconds_since_reset", "by the instrument
        INT_("trade_count", "trades since then"),
        TIME_("reset_time", "begin of the day, or the newest reset in it"),
        TEXT_("anchor", "which of the two: day or reset"), DAY_("day", "UTC day"),
-       INT_("missing_ms", "time since then in which trades may be missing"));
+       INT_("missing_ms", "time since then in which trades may be missing"),
+       YES("reset_wants_token", "a reset has to bring API_TOKEN"));
 
 SCHEMA(cvd, "Cvd", SPREAD(cvd_members), SPREAD(who), SPREAD(age));
 

@@ -61,6 +61,7 @@ static void render(struct push *p, struct value *v, const struct snap *snap, int
                             .uptime_ms = mono_ms - g->started_mono_ms,
                             .backfill_off = g->backfill_off,
                             .max_missing_sec = g->max_missing_sec,
+                            .post_wants_token = g->token != NULL && g->token[0] != '\0',
                             .all = all,
                             .all_now_ms = &now_ms,
                             .n_all = 1};
@@ -93,6 +94,12 @@ static bool make_keyed(struct push *p, struct value *v, const struct channel *c)
         buf_add(&p->list, bin.p, bin.n);
         buf_adds(&p->list, ",\"day\":");
         buf_add(&p->list, day.p != NULL ? day.p : "null", day.p != NULL ? day.n : 4);
+        buf_addc(&p->list, ',');
+    }
+    const struct slice reset = json_member(text, n, "reset_time");
+    if (reset.p != NULL) {
+        buf_adds(&p->list, "\"reset_time\":");
+        buf_add(&p->list, reset.p, reset.n);
         buf_addc(&p->list, ',');
     }
     const bool same = buf_len(&p->list) == buf_len(&v->body) &&

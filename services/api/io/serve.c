@@ -377,6 +377,7 @@ static void answer(const struct gateway *g, struct serve_scratch *s, const struc
         .uptime_ms = mono - g->started_mono_ms,
         .backfill_off = g->backfill_off,
         .max_missing_sec = g->max_missing_sec,
+        .post_wants_token = g->token != NULL && g->token[0] != '\0',
         .all = s->all,
         .all_now_ms = s->all_now,
         .n_all = n,

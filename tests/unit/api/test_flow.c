@@ -50,6 +50,10 @@ Test(flow, cvd_says_since_when)
     cr_expect_str_eq(str_at(&r, "anchor"), "reset");
     cr_expect_eq(num("seconds_since_reset"), 89);
     cr_expect(has_line(&r, "Cache-Control: no-store"));
+    cr_expect(json_is_false(at_path(r.json, "reset_wants_token")));
+    r.g.token = "secret";
+    get(&r, "/indicators/cvd");
+    cr_expect(json_is_true(at_path(r.json, "reset_wants_token")));
     rig_change(&r, 0, SEC_CVD, "cvd", "");
     rig_change(&r, 0, SEC_CVD, "anchor_ms", "");
     get(&r, "/indicators/cvd");

@@ -14,7 +14,8 @@ import type { IChartApi, IPriceLine, ISeriesApi, UTCTimestamp } from "lightweigh
 import { Panel } from "@/components/panel";
 import { decimalsOf, num, signed } from "@/lib/format";
 import { useSlice, useSlowSlice, useStored } from "@/lib/hooks";
-import { levelRows, runningDelta } from "@/lib/market";
+import { deltaBars } from "@/lib/cvd";
+import { levelRows } from "@/lib/market";
 import type { LevelRow } from "@/lib/market";
 import { candleStart } from "@/lib/reduce";
 import type { Candle } from "@/types";
@@ -91,7 +92,8 @@ interface Chart {
   labels: LabelLayer;
   lines: Map<string, IPriceLine>;
   shown: Candle[]; // what the series hold
-  line: number[]; // and the delta's
+  line: (number | null)[]; // and the delta's
+  anchor: string | null; // of the line
   fitted: boolean;
 }
 
@@ -148,6 +150,7 @@ function makeChart(element: HTMLElement): Chart {
     lines: new Map(),
     shown: [],
     line: [],
+    anchor: null,
     fitted: false,
   };
 }
@@ -180,6 +183,7 @@ export function PriceChart({ theme }: { theme: string }): React.ReactElement {
   const candles = useSlowSlice(timeframe === "5m" ? "candles5m" : "candles1m", 250);
   const context = useSlowSlice("context", 500);
   const profile = useSlowSlice("profile", 1000);
+  const cvd = useSlowSlice("cvdHistory", 250);
   const symbols = useSlice("symbols");
   const box = useRef<HTMLDivElement>(null);
   const ref = useRef<Chart | null>(null);
@@ -241,6 +245,7 @@ export function PriceChart({ theme }: { theme: string }): React.ReactElement {
   }, [decimals, theme]);
 
   const cumulative = context.data?.cumulative_delta ?? null;
+  const history = cvd.data;
   useEffect(() => {
     const c = ref.current;
     const p = palette.current;
@@ -256,7 +261,12 @@ export function PriceChart({ theme }: { theme: string }): React.ReactElement {
       from >= c.shown.length - 1 &&
       list.length >= c.shown.length &&
       (next === undefined || candleStart(next) >= candleStart(newest));
-    const points = runningDelta(list, cumulative);
+    const points = deltaBars(
+      list.map((candle) => ({ start: candleStart(candle), candle })),
+      timeframe === "5m" ? 300_000 : 60_000,
+      history,
+      cumulative,
+    );
     const bars = points.map((d) => ({
       time: Math.floor(d.start / 1000) as UTCTimestamp,
       value: d.delta,
@@ -269,11 +279,16 @@ export function PriceChart({ theme }: { theme: string }): React.ReactElement {
     } else {
       c.candles.setData(list.map(bar));
     }
-    const line = points.map((d) => ({ time: Math.floor(d.start / 1000) as UTCTimestamp, value: d.cvd }));
+    const line = points.map((d) => {
+      const time = Math.floor(d.start / 1000) as UTCTimestamp;
+      return d.cvd === null ? { time } : { time, value: d.cvd };
+    });
     // The anchor moves with every trade, as does the newest point: only when an older point moved
     // too (trades came from elsewhere) are all points told anew.
     const old = Math.max(0, from - 1);
-    const isMoved = Math.abs((line[old]?.value ?? 0) - (c.line[old] ?? Number.NaN)) > 1e-6;
+    const isMoved =
+      (history?.reset_time ?? null) !== c.anchor ||
+      Math.abs((points[old]?.cvd ?? 0) - (c.line[old] ?? Number.NaN)) > 1e-6;
     if (isTail) {
       for (const item of bars.slice(from)) {
         c.delta.update(item);
@@ -288,14 +303,15 @@ export function PriceChart({ theme }: { theme: string }): React.ReactElement {
     } else {
       c.cvd.setData(line);
     }
-    c.line = line.map((d) => d.value);
+    c.line = points.map((d) => d.cvd);
+    c.anchor = history?.reset_time ?? null;
     c.shown = list;
     if (!c.fitted) {
       c.fitted = true;
       const shown = Math.min(180, list.length);
       c.chart.timeScale().setVisibleLogicalRange({ from: list.length - shown, to: list.length + 24 });
     }
-  }, [list, cumulative, theme, timeframe, isReady]);
+  }, [list, cumulative, history, theme, timeframe, isReady]);
 
   useEffect(() => {
     const c = ref.current;
