@@ -6,11 +6,15 @@ import gzip
 import json
 import os
 import pathlib
+import random
 import subprocess
 import time
+import uuid
 import zlib
 
+import recordings
 import state
+from bybit_venue import BybitVenue
 from scenario import Scenario
 from stack import Stack, wait_for
 
@@ -291,3 +295,73 @@ class Recorded(Scenario):
                 self.assertEqual([f for f in state.history_rows(db, s) if f["source"] == "recording"],
                                  [])
             s.stop_all()
+
+    def test_a_bybit_day_comes_back_with_what_connections_prove(self):
+        """Two connections with a hole between them; then Redis is emptied, there is no archive, and
+        recent-trade shows one row. Every recorded trade is delivered once, the time within each
+        connection is claimed, the hole is not."""
+        rng = random.Random(recordings.SEED)
+        clock = int(time.time() * 1000) - 60_000
+
+        def rows(n):
+            nonlocal clock
+            out = []
+            for _ in range(n):
+                clock += rng.choice((0, 1, 20, 60))
+                out.append({"T": clock, "s": "BTCUSDT", "S": rng.choice(("Buy", "Sell")),
+                            "v": f"0.{rng.randrange(1, 999):03}", "p": f"65{rng.randrange(100, 999)}.10",
+                            "L": "PlusTick", "i": str(uuid.UUID(int=rng.getrandbits(128), version=5)),
+                            "BT": False, "RPI": False, "seq": clock})
+            return out
+
+        with Stack(label="rec-bybit") as s, BybitVenue() as venue:
+            folder = s.dir / "recordings"
+            s.symbols = [BYBIT]
+            env = dict(venue.env(), RECORD_DIR=folder, DEPTH_ENABLED="false", MARK_ENABLED="false",
+                       RECONNECT_MIN_MS=20, RECONNECT_MAX_MS=50, WS_CONNECT_INTERVAL_MS=1,
+                       LIQUIDATIONS_ENABLED="false", BYBIT_AUDIT_SEC=0, REJOIN_HOLD_MS=500)
+            s.redis()
+            s.collector(**env)
+            first, hole, second = rows(700), rows(10), rows(700)
+            with s.db() as db:
+                for part in (first, second):
+                    wait_for(venue.subscribed, 20, "the collector subscribes")
+                    venue.limit = 1
+                    for k in range(0, len(part), 7):
+                        venue.match(part[k:k + 7])
+                    wait_for(lambda: {t["i"] for t in part} <= set(names(folder, "bybit")), 20,
+                             "the trades on disk", every=0.2)
+                    if part is first:
+                        venue.cut()
+                        venue.match(hole, deliver=False)
+                s.p_collector.term(5)
+                db("FLUSHALL")
+                s.collector(**env)
+                wait_for(venue.subscribed, 20, "the collector subscribes")
+                clock += 5000
+                live = rows(2)
+                venue.match(live[:1])
+                venue.match(live[1:])
+                wait_for(lambda: db("XLEN", s.key("trades")) > 0, 20, "a live trade")
+                s.backfill(RECORD_DIR=folder, DATA_SOURCE="bybit", BACKFILL_CACHE_ENABLED="false",
+                           BACKFILL_ARCHIVE_ENABLED="false")
+                want = {t["i"] for t in first + second}
+                held = lambda: [t.id for t in state.stored_trades(db, s)]
+                wait_for(lambda: want <= set(held()), 30, "history from recordings", every=0.2)
+                inner = lambda part: set(range(part[0]["T"] + 1, part[-1]["T"]))
+                proven = inner(first) | inner(second)
+                claimed = lambda: self.claimed(db, s)
+                wait_for(lambda: proven <= claimed(), 20, "the claims", every=0.2)
+                self.assertEqual(len(held()), len(set(held())), "a trade came twice")
+                self.assertFalse({t["T"] for t in hole} & claimed() - proven, "a hole is claimed")
+                self.assertLessEqual(claimed(), set(range(first[0]["T"] + 1, second[-1]["T"])))
+                self.assertFalse(set(range(first[-1]["T"] + 1, second[0]["T"])) & claimed())
+            s.stop_all()
+
+    def claimed(self, db, s):
+        """Milliseconds of which recordings prove that every trade is there."""
+        out = set()
+        for f in state.history_rows(db, s):
+            if f["kind"] == "trades" and f["source"] == "recording":
+                out |= set(range(int(f["from_ms"]), int(f["to_ms"])))
+        return out
