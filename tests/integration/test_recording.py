@@ -335,6 +335,7 @@ class Recorded(Scenario):
                         venue.cut()
                         venue.match(hole, deliver=False)
                 s.p_collector.term(5)
+                venue.cut()
                 db("FLUSHALL")
                 s.collector(**env)
                 wait_for(venue.subscribed, 20, "the collector subscribes")

@@ -1,7 +1,7 @@
 // Bybit: trades are named by UUIDs, so what is wanted, held and lost is counted in milliseconds.
 //
-//   store, then the venue's daily file for the previous day; its REST has no history
-//   a declared hole for the rest, with the reason
+//   store, own recordings, then the venue's daily file for the previous day; its REST has no
+//   history a declared hole for the rest, with the reason
 //
 // The file of yesterday appears hours after midnight. Until then its time is a declared hole and
 // the job is complete; it goes on asking calmly, and what comes then takes the hole away. A copy of
@@ -121,7 +121,9 @@ static void init(struct job *j)
     j->times = t;
     spans_init(&t->spans,
                &(struct spans_opts){.prev_day = c->prev_day,
-                                    .use = {[SPAN_STORE] = c->cache, [SPAN_ARCHIVE] = c->archive},
+                                    .use = {[SPAN_STORE] = c->cache,
+                                            [SPAN_RECORDING] = c->record_dir[0] != '\0',
+                                            [SPAN_ARCHIVE] = c->archive},
                                     .retry_ms = c->bybit.retry_s * 1000,
                                     .retry_max_ms = c->bybit.retry_s * 1000 * RETRY_MAX_FACTOR});
     spanset_init(&t->scratch, SPANS_MAX, false);
@@ -226,6 +228,10 @@ static void on_claim(void *arg, int64_t from_ms, int64_t to_ms)
     if (k->origin != SPAN_STORE) {
         claim(k, from_ms, to_ms);
     }
+    if (k->origin == SPAN_RECORDING) {
+        store_claim(k->job->app->store, &k->job->ins, k->want.start_ms, "recording", from_ms,
+                    to_ms);
+    }
 }
 
 static void on_promise(void *arg, int64_t from_ms, int64_t to_ms)
@@ -246,6 +252,12 @@ static void claim_promised(struct taker *k, int64_t ts_ms)
     }
 }
 
+static bool add(struct taker *k, const struct csv_row *row)
+{
+    return tile_add(&k->tile, row->ts_ms, row->uid, row->price, row->qty, row->side, row->id,
+                    row->flags);
+}
+
 static void on_row(void *arg, const struct csv_row *row)
 {
     struct taker *k = arg;
@@ -256,15 +268,19 @@ static void on_row(void *arg, const struct csv_row *row)
         (void)store_put(j->app->store, &j->ins, k->want.start_ms, "archive",
                         archive_sha256(j->app->archive, &j->ins), row);
     }
+    if (k->origin == SPAN_RECORDING) {
+        (void)store_put(j->app->store, &j->ins, k->want.start_ms, "recording", "", row);
+    }
     if (k->origin == SPAN_STORE) {
         if (!spanset_has(&k->promised, row->ts_ms)) {
             return; // of a part that was never finished: the archive brings it with its claim
         }
         claim_promised(k, row->ts_ms);
     }
-    if (spans_wants(&j->times->spans, k->day, row->ts_ms)) {
-        (void)tile_add(&k->tile, row->ts_ms, row->uid, row->price, row->qty, row->side, row->id,
-                       row->flags);
+    // Of two recorded connections the second may bring what the first lost: its time runs back.
+    if (spans_wants(&j->times->spans, k->day, row->ts_ms) && !add(k, row)) {
+        tile_flush(&k->tile);
+        (void)add(k, row);
     }
 }
 
@@ -328,8 +344,9 @@ static bool ask(struct job *j, enum span_when d, enum span_origin o)
                                   .on_trouble = on_trouble,
                                   .on_done = on_done,
                                   .arg = k};
-    const bool asked =
-        o == SPAN_ARCHIVE ? archive_begin(a->archive, &k->want) : store_read(a->store, &k->want);
+    const bool asked = o == SPAN_ARCHIVE     ? archive_begin(a->archive, &k->want)
+                       : o == SPAN_RECORDING ? recording_read(a->recording, &k->want)
+                                             : store_read(a->store, &k->want);
     if (asked) {
         tile_init(&k->tile, span_origin_name(o), emit, k);
         spanset_init(&k->promised, SPANS_MAX, false);
@@ -379,6 +396,7 @@ static void kick(struct job *j)
         declare(j, (enum span_when)i);
     }
     store_kick(a->store);
+    recording_kick(a->recording);
     archive_kick(a->archive);
 }
 
@@ -393,7 +411,10 @@ static void stop(struct job *j)
             }
             archive_abort(a->archive, k);
             store_abort(a->store, k);
-            if (o == SPAN_ARCHIVE) {
+            recording_abort(a->recording, k);
+            if (o == SPAN_RECORDING) {
+                store_drop(a->store, &j->ins, k->want.start_ms, "recording");
+            } else if (o == SPAN_ARCHIVE) {
                 store_drop(a->store, &j->ins, k->want.start_ms, "archive");
             }
             taker_end(k, false);
