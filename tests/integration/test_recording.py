@@ -353,7 +353,9 @@ class Recorded(Scenario):
                 proven = inner(first) | inner(second)
                 claimed = lambda: self.claimed(db, s)
                 wait_for(lambda: proven <= claimed(), 20, "the claims", every=0.2)
-                self.assertEqual(len(held()), len(set(held())), "a trade came twice")
+                # (The first live trade may stand in the recording, too: its ms is asked for.)
+                past = [i for i in held() if i in want]
+                self.assertEqual(len(past), len(want), "a trade came twice")
                 self.assertFalse({t["T"] for t in hole} & claimed() - proven, "a hole is claimed")
                 self.assertLessEqual(claimed(), set(range(first[0]["T"] + 1, second[-1]["T"])))
                 self.assertFalse(set(range(first[-1]["T"] + 1, second[0]["T"])) & claimed())
