@@ -254,7 +254,7 @@ static int venue_request(struct sim *s, struct session *x, const char *path, str
         s->refused_rest++;
         x->retry_after_s = f.retry_after_s;
         x->content_type = http_fault_body(http_fault_venue(path), f.status, sim_clock_ms(s),
-                                          f.ban_ms > 0 ? now + f.ban_ms : 0, &x->body);
+                                          f.ban_ms > 0 ? sim_clock_ms(s) + f.ban_ms : 0, &x->body);
         return f.status;
     }
     int status = 200;
