@@ -11,6 +11,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/str.h"
+#include "common/market/summary.h"
 #include "tests/support/rng.h"
 
 #ifdef __clang__ // most inputs are longer than a line
@@ -288,6 +289,48 @@ static void le(struct buf *b, uint64_t v, int bytes)
     "3454067270,76988.7,0.037,8089233297,8089233297,1789655280294,false\n"                         \
     "3454067271,76988.8,0.2,8089233298,8089233299,1789655280295,true\n"
 
+// ---- summaries of a day -------------------------------------------------------------------------
+
+static void summary_of(const char *name, size_t n)
+{
+    struct instrument ins;
+    struct rng r = {n};
+    const int64_t day_ms = INT64_C(1723075200000);
+    if (instrument_parse(name, strlen(name), VENUE_BINANCE, &ins, NULL) != 0 ||
+        instrument_set_units(&ins, "0.10", "0.001", -1, NULL) != 0) {
+        return;
+    }
+    struct summary_fold *f = summary_fold_new(&ins, day_ms);
+    struct summary s;
+    struct buf text;
+    int rc = 0;
+    summary_init(&s);
+    buf_init(&text, SUMMARY_TEXT_MAX);
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        const bool named = ins.venue == VENUE_BYBIT;
+        rc = summary_fold_add(f, &(struct trade){.ts_ms = day_ms + (int64_t)(i * 86400000 / n),
+                                                 .id = named ? 0 : (int64_t)i,
+                                                 .price = 61640000 + (int64_t)rng_below(&r, 3000),
+                                                 .qty = 1 + (int64_t)rng_below(&r, 5000),
+                                                 .side = (uint8_t)rng_below(&r, 2),
+                                                 .uid = {named ? i + 1 : 0, named ? 7 : 0}});
+    }
+    if (rc == 0 && summary_fold_end(f, &s, NULL) == 0 && summary_format(&s, &ins, &text) == 0) {
+        put("fuzz_summary", buf_ptr(&text), buf_len(&text));
+    }
+    summary_release(&s);
+    summary_fold_free(f);
+    buf_release(&text);
+}
+
+static void summaries(void)
+{
+    summary_of("binance:BTCUSDT", 1);
+    summary_of("binance:BTCUSDT", 3);
+    summary_of("binance:BTCUSDT", 40);
+    summary_of("bybit:BTCUSDT", 5);
+}
+
 // One stored member.
 static void add_zip(struct buf *b)
 {
@@ -432,6 +475,7 @@ int main(int argc, char **argv)
     binance(&r);
     bybit(&r);
     stored();
+    summaries();
     edges();
     archives();
     recordings();
