@@ -353,6 +353,8 @@ class Recorded(Scenario):
                 proven = inner(first) | inner(second)
                 claimed = lambda: self.claimed(db, s)
                 wait_for(lambda: proven <= claimed(), 20, "the claims", every=0.2)
+                told = 'bc4_backfill_trades_total{instrument="bybit:BTCUSDT",source="recording"}'
+                self.assertGreaterEqual(s.service_metrics("backfill")[told], len(want))
                 # (The first live trade may stand in the recording, too: its ms is asked for.)
                 past = [i for i in held() if i in want]
                 self.assertEqual(len(past), len(want), "a trade came twice")

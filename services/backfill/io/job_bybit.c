@@ -199,7 +199,11 @@ static void emit(void *arg, const struct history *h)
 {
     struct taker *k = arg;
     struct times *t = k->job->times;
+    uint64_t *const rows[SPAN_ORIGINS] = {[SPAN_STORE] = &k->job->rows_store,
+                                          [SPAN_RECORDING] = &k->job->rows_recording,
+                                          [SPAN_ARCHIVE] = &k->job->rows_archive};
     t->rows[k->origin] += (uint64_t)h->n;
+    *rows[k->origin] += (uint64_t)h->n;
     spans_credit(&t->spans, k->origin, h->from_ms, h->to_ms);
     job_emit(k->job, h);
 }

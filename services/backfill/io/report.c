@@ -81,10 +81,19 @@ void report_metrics(void *arg, struct buf *out)
     }
     prom_head(out, "bc4_backfill_trades_total", "counter", "Trades delivered, by source.");
     for (size_t i = 0; i < a->n; i++) {
-        str_fmt(label, sizeof label, "instrument=\"%s\",source=\"rest\"", a->job[i]->ins.name);
-        prom_int(out, "bc4_backfill_trades_total", label, (int64_t)a->job[i]->rows_rest);
-        str_fmt(label, sizeof label, "instrument=\"%s\",source=\"archive\"", a->job[i]->ins.name);
-        prom_int(out, "bc4_backfill_trades_total", label, (int64_t)a->job[i]->rows_archive);
+        const struct job *j = a->job[i];
+        const struct {
+            const char *name;
+            uint64_t rows;
+        } source[] = {{"store", j->rows_store},
+                      {"recording", j->rows_recording},
+                      {"archive", j->rows_archive},
+                      {"rest", j->rows_rest}};
+        for (size_t k = 0; k < sizeof source / sizeof source[0]; k++) {
+            str_fmt(label, sizeof label, "instrument=\"%s\",source=\"%s\"", j->ins.name,
+                    source[k].name);
+            prom_int(out, "bc4_backfill_trades_total", label, (int64_t)source[k].rows);
+        }
     }
     older_metrics(a->older, out);
     prom_head(out, "bc4_backfill_lost_ids_total", "counter", "Ids given up: declared holes.");
