@@ -104,13 +104,16 @@ class Indicators(Scenario):
         rec = recordings.DENSE
         trades = rec.trades()
         with Stack(label="indicators") as s:
-            self.play(s, rec, seconds=SECONDS)
-            second = s.start("api2", [s.procs["api"].argv[0]], API_INSTANCE="second")
+            self.play(s, rec, seconds=SECONDS, services=("context", "strategy"))
+            # One gateway waits as long as a busy machine needs, the other only a moment.
+            s.service("api", API_COMMAND_WAIT_MS=10_000)
+            second = s.start("api2", [s.procs["api"].argv[0]], API_INSTANCE="second",
+                             API_COMMAND_WAIT_MS=300)
             other = second.wait_event("process_up", 20)["port"]
             with s.db() as db:
                 # A reset through each gateway, with trades coming in.
                 wait_for(lambda: db.hash(s.key("cvd")).get("cvd"), 20, "a first CVD")
-                wait_for(lambda: post(other)[0] == 200, 20, "a reset of the second gateway")
+                wait_for(lambda: post(other)[0] in (200, 202), 20, "a reset of the second gateway")
                 s.fault("reorder", n=20)
                 s.fault("duplicate", n=20)
                 status, one = post(s.api_port)
@@ -119,9 +122,8 @@ class Indicators(Scenario):
                 self.assertGreaterEqual(one["reset_time"], one["requested_time"])
                 # Nobody is there to take it: it waits, and is taken once.
                 s.procs["strategy"].kill()
-                status, two = post(s.api_port)
+                status, two = post(other)
                 self.assertEqual((status, two["status"]), (202, "queued"), two)
-                self.assertGreater(two["requested_time"], one["requested_time"])
                 s.service("strategy")
                 wait_for(lambda: db.hash(s.key("cvd"))["_pos_commands"] == two["command"], 20,
                          "the waiting command is taken")
@@ -130,8 +132,9 @@ class Indicators(Scenario):
                 self.wait_stored(s, db, trades, seconds=4 * SECONDS + 30)
                 self.assert_settled(s, db)
                 last = self.ask(s, "/indicators/cvd")
-                self.assertEqual(last["reset_time"], two["requested_time"])
-                self.assertNotEqual(last["trade_count"], 0)
+                # The gateways' clocks are not one: the later reset counts, whoever asked last.
+                asked = max(one["requested_time"], two["requested_time"])
+                self.assertGreaterEqual(last["reset_time"], asked)
                 self.forgets_everything(s, db, last)
                 self.forgets_the_seconds(s, db, trades)
             s.stop_all()
