@@ -164,7 +164,8 @@ class BackfillBybit(Scenario):
             self.market(s)
             with s.db() as db:
                 self.first_live(db, s)
-                p = s.backfill(BACKFILL_CACHE_DIR=first.dir / "history")
+                p = s.backfill(BACKFILL_CACHE_DIR=first.dir / "history",
+                               BACKFILL_SUMMARY_AFTER_MINUTES="1440")  # by its rows
                 p.wait_event("backfill_complete", 60)
                 warm = self.assert_exact(db, s)
                 self.assert_day_before(db, s, warm, today)

@@ -90,6 +90,33 @@ bool fold_read(const char *store_dir, const struct instrument *ins, int64_t day_
     return ok;
 }
 
+bool fold_entry(const struct job *j, int64_t from_ms, int64_t to_ms, struct buf *text,
+                struct history *h)
+{
+    const struct config *c = j->app->cfg;
+    struct summary_head head;
+    if (!c->cache || j->newest_ms - to_ms < c->summary_after_min * 60000 ||
+        !fold_read(c->cache_dir, &j->ins, from_ms, text, &head)) {
+        return false;
+    }
+    *h = (struct history){.kind = HISTORY_DAY,
+                          .from_id = head.from_id,
+                          .to_id = head.to_id,
+                          .from_ms = from_ms,
+                          .to_ms = to_ms,
+                          .source = "store",
+                          .reason = "backfill",
+                          .n = head.trades,
+                          .data = {buf_ptr(text), buf_len(text)}};
+    return true;
+}
+
+void fold_log(const struct job *j, const struct history *h)
+{
+    log_ev(LOG_INFO, "summary_taken", F_STR("sym", j->ins.name), F_INT("trades", h->n),
+           F_UINT("bytes", h->data.n));
+}
+
 // ---- making
 // --------------------------------------------------------------------------------------
 
@@ -148,7 +175,10 @@ void fold_tick(struct fold *f)
     }
     char dir[STORE_PATH], path[STORE_PATH];
     store_day_path(f->app->cfg->cache_dir, &f->ins, f->day_ms, dir);
-    if (fold_file_path(dir, path) && access(path, F_OK) != 0) {
+    // Ids prove a day; where there are none, the part that holds all of it does.
+    const bool whole =
+        f->from_id >= 0 || store_has_whole_day(f->app->cfg->cache_dir, &f->ins, f->day_ms, NULL);
+    if (whole && fold_file_path(dir, path) && access(path, F_OK) != 0) {
         f->pid = start_child(f);
     }
     f->day_ms = -1;

@@ -21,6 +21,7 @@
 #include "common/market/summary.h"
 
 struct app;
+struct job;
 struct fold; // of one instrument
 struct fold *fold_new(struct app *a);
 void fold_free(struct fold *f); // a child under way is ended
@@ -34,6 +35,12 @@ void fold_tick(struct fold *f); // each second
 // says it is. False: there is none.
 bool fold_read(const char *store_dir, const struct instrument *ins, int64_t day_ms,
                struct buf *text, struct summary_head *head);
+
+// The entry that tells the day [from_ms, to_ms) of this job: *text (initialised) holds its data.
+// False: there is no summary, or it is too early for one (BACKFILL_SUMMARY_AFTER_MINUTES).
+bool fold_entry(const struct job *j, int64_t from_ms, int64_t to_ms, struct buf *text,
+                struct history *h);
+void fold_log(const struct job *j, const struct history *h); // it is delivered
 
 // 0 or 1, with the reason on stderr.
 int fold_child_main(int argc, char **argv);

@@ -348,33 +348,18 @@ static bool is_mark(const struct plan *p, enum plan_day d, int64_t id)
 static void take_summary(struct job *j)
 {
     struct plan *p = &j->plan;
-    struct summary_head head;
+    struct history h;
     struct buf text;
-    if (!j->app->cfg->cache || !plan_concerns(p, PLAN_PREV) || !plan_concerns(p, PLAN_TODAY) ||
-        j->newest_ms - p->day[PLAN_TODAY].start_ms < j->app->cfg->summary_after_min * 60000) {
-        return;
-    }
-    const int64_t from_ms = p->day[PLAN_PREV].start_ms;
-    const int64_t to_ms = p->day[PLAN_TODAY].start_ms;
     buf_init(&text, SUMMARY_TEXT_MAX + 64);
-    if (fold_read(j->app->cfg->cache_dir, &j->ins, from_ms, &text, &head) &&
-        head.to_id < p->live_id && is_mark(p, PLAN_PREV, head.from_id) &&
-        is_mark(p, PLAN_TODAY, head.to_id + 1)) {
-        plan_set_mark(p, PLAN_PREV, head.from_id, from_ms);
-        plan_set_mark(p, PLAN_TODAY, head.to_id + 1, to_ms);
-        const struct history h = {.kind = HISTORY_DAY,
-                                  .from_id = head.from_id,
-                                  .to_id = head.to_id,
-                                  .from_ms = from_ms,
-                                  .to_ms = to_ms,
-                                  .source = "store",
-                                  .reason = "backfill",
-                                  .n = head.trades,
-                                  .data = {buf_ptr(&text), buf_len(&text)}};
+    if (plan_concerns(p, PLAN_PREV) && plan_concerns(p, PLAN_TODAY) &&
+        fold_entry(j, p->day[PLAN_PREV].start_ms, p->day[PLAN_TODAY].start_ms, &text, &h) &&
+        h.to_id < p->live_id && is_mark(p, PLAN_PREV, h.from_id) &&
+        is_mark(p, PLAN_TODAY, h.to_id + 1)) {
+        plan_set_mark(p, PLAN_PREV, h.from_id, h.from_ms);
+        plan_set_mark(p, PLAN_TODAY, h.to_id + 1, h.to_ms);
         if (plan_missing(p, PLAN_PREV) > 0) {
             j->rows_store += (uint64_t)h.n;
-            log_ev(LOG_INFO, "summary_taken", F_STR("sym", j->ins.name), F_INT("trades", h.n),
-                   F_UINT("bytes", h.data.n));
+            fold_log(j, &h);
             job_emit(j, &h);
         }
     }

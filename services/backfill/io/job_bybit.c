@@ -176,6 +176,50 @@ static void restore(struct job *j, const struct redisReply *h, const struct live
     j->archive_hit = false;
 }
 
+// ---- the previous day at once
+// ------------------------------------------------------------------------------
+
+// The whole of it is to be had: live began behind it.
+static bool is_whole(const struct job *j, int64_t *from_ms, int64_t *to_ms)
+{
+    const struct spans *s = &j->times->spans;
+    return j->app->cfg->cache && spans_range(s, SPANS_PREV, from_ms, to_ms) &&
+           *from_ms == s->day[SPANS_PREV].start_ms && *to_ms == s->day[SPANS_TODAY].start_ms;
+}
+
+// Takes the place of everything the sources of that day would bring.
+static void take_summary(struct job *j)
+{
+    struct times *t = j->times;
+    struct history h;
+    struct buf text;
+    int64_t from_ms, to_ms;
+    buf_init(&text, SUMMARY_TEXT_MAX + 64);
+    if (is_whole(j, &from_ms, &to_ms)) {
+        spans_missing(&t->spans, SPANS_PREV, &t->scratch);
+        if (t->scratch.n > 0 && fold_entry(j, from_ms, to_ms, &text, &h)) {
+            t->rows[SPAN_STORE] += (uint64_t)h.n;
+            spans_credit(&t->spans, SPAN_STORE, from_ms, to_ms);
+            fold_log(j, &h);
+            job_emit(j, &h);
+        }
+    }
+    buf_release(&text);
+}
+
+// All of it was claimed; that the store holds it whole is looked at when the parts are written.
+static void want_summary(struct job *j)
+{
+    struct times *t = j->times;
+    int64_t from_ms, to_ms;
+    if (is_whole(j, &from_ms, &to_ms)) {
+        spans_missing(&t->spans, SPANS_PREV, &t->scratch);
+        if (t->scratch.n == 0) {
+            fold_want(j->fold, &j->ins, from_ms, -1, -1);
+        }
+    }
+}
+
 static void begin(struct job *j)
 {
     const struct spans *s = &j->times->spans;
@@ -184,6 +228,7 @@ static void begin(struct job *j)
     log_ev(LOG_INFO, "backfill_begins", F_STR("sym", j->ins.name), F_STR("day", day),
            F_INT("live_ms", s->live_ms), F_INT("held_spans", (int64_t)s->held.n),
            F_INT("trades_loaded", j->loaded));
+    take_summary(j);
 }
 
 // ---- rows of a source
@@ -315,6 +360,7 @@ static void on_done(void *arg, enum source_end end, const char *why, const char 
     spans_told(&j->times->spans, k->day, k->origin, end == SOURCE_DONE, why, end == SOURCE_ABSENT,
                loop_mono_ms(j->app->loop));
     if (j->state == JOB_COMPLETE) {
+        want_summary(j);
         deliver_touch(j->deliver); // where its time comes from is told anew
     }
     job_kick(j);
@@ -436,6 +482,7 @@ static void on_complete(struct job *j)
     for (int d = 0; d < SPANS_DAYS; d++) {
         store_flush(j->app->store, &j->ins, j->times->spans.day[d].start_ms);
     }
+    want_summary(j);
 }
 
 static bool on_day(struct job *j, int64_t newest_ms)
