@@ -37,7 +37,8 @@ class Summary(Scenario):
     def consumers(self, s):
         for name in ("context", "strategy"):
             s.service(name)
-        s.collector(WEIGHT_LIMIT="1000000")
+        at = f"127.0.0.1:{s.port}"
+        s.collector(WEIGHT_LIMIT="1000000", BYBIT_WS_BASE_URL=f"ws://{at}", BYBIT_REST_BASE_URL=f"http://{at}")
 
     def first_live(self, db, s):
         key = s.key("trades")
@@ -57,6 +58,19 @@ class Summary(Scenario):
             candles = db.hash(s.key(f"candles:{tf}"))
             out[tf] = {k: state.stripped(state.exact(v)) for k, v in candles.items()
                        if self.today - DAY_MS <= int(k) < self.today}
+        if s.symbols[0].startswith("bybit:"):
+            # The venue's file tells neither seq nor flags; the feed, asked for its newest trades, tells
+            # those of some of yesterday's soon after midnight.
+            for tf in ("1m", "5m"):
+                for c in out[tf].values():
+                    for end in ("first", "last"):
+                        ts, _, uid = c[end].split("-", 2)
+                        c[end] = f"{ts}-{uid}"
+            for tail in (f"context:{day}", f"strategy:{day}"):
+                out[tail].pop("block_volume", None)
+                for end in ("first", "last"):
+                    words = out[tail].get(end, "").split(" ")
+                    out[tail][end] = words[:1] + words[2:]
         context = db.hash(s.key("context"))
         out["levels"] = {k: context.get(k) for k in ("prev_day", "pdh", "pdl", "vah_prev", "val_prev", "poc_prev",
                                                      "vwap_prev", "coverage_prev", "missing_ms_prev")}
@@ -178,6 +192,41 @@ class Summary(Scenario):
                 self.assertEqual(self.made(s).read_bytes(), text)
                 self.caught_up(db, s)
                 self.same(want, db, s, "by rows again")
+            s.stop_all()
+
+    def test_bybit_from_its_daily_file(self):
+        """Trades that UUIDs name: the same, and what the feed tells of yesterday late is a copy."""
+        with Stack(label="summary-bybit") as s:
+            s.symbols = ["bybit:BTCUSDT"]
+            now = int(time.time() * 1000)
+            self.today = now // DAY_MS * DAY_MS
+            s.redis()
+            s.sim("--generate", "--from", iso(max(now - 40_000, self.today + 1000)), "--rate", "0.05", "--speed", "20")
+            self.consumers(s)
+            with s.db() as db:
+                self.first_live(db, s)
+                p = s.backfill(**AFTER)
+                p.wait_event("backfill_complete", 60)
+                want = self.settled(db, s)
+                day = iso(self.today - DAY_MS)[:10]
+                n = int(want[f"context:{day}"]["trades"])
+                self.assertGreater(n, 1000)
+                self.made(s)
+                late = [f for f in state.history_rows(db, s) if f["kind"] == "trades" and int(f["n"])][-1]
+                self.restart_empty(db, s)
+                p = s.backfill(**AFTER)
+                self.counted(db, s, n)
+                p.wait_event("backfill_complete", 60)
+                self.assertEqual(len(p.events("summary_taken")), 1)
+                self.assertEqual([f["n"] for f in state.history_rows(db, s) if f["kind"] == "day"], [str(n)])
+                self.same(want, db, s, "by summary")
+                for name in ("context", "strategy"):
+                    s.procs[name].signal(signal.SIGKILL)
+                db("XADD", s.key("history"), "*", *[x for kv in late.items() for x in kv])
+                for name in ("context", "strategy"):
+                    s.service(name)
+                self.caught_up(db, s)
+                self.same(want, db, s, "after a kill and late copies")
             s.stop_all()
 
     def settled(self, db, s):
