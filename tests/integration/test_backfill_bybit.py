@@ -1,7 +1,10 @@
 """Bybit's past: the day before from the venue's daily file, today's hole declared; through kills,
 files that are not there yet, torn or published anew, and refusals."""
 
+import hmac
+import http.server as http_server
 import json
+import threading
 import time
 from fractions import Fraction
 
@@ -204,6 +207,46 @@ class BackfillBybit(Scenario):
                 market = self.assert_exact(db, s)
                 self.assert_day_before(db, s, market, today)
             s.stop_all()
+
+    def test_mode_proves_a_key(self):
+        key, secret, window = "aKeyOfTheTests", "aSecretOfTheTests", "5000"
+
+        class Venue(http_server.BaseHTTPRequestHandler):
+            def log_message(self, *_):
+                pass
+
+            def do_GET(self):
+                body = {"retCode": 0, "retMsg": "OK", "result": {}, "time": int(time.time() * 1000)}
+                if self.path != "/v5/market/time":
+                    h = self.headers
+                    text = h["X-BAPI-TIMESTAMP"] + key + window + ""
+                    good = hmac.new(secret.encode(), text.encode(), "sha256").hexdigest()
+                    if h["X-BAPI-API-KEY"] != key:
+                        body.update(retCode=10003, retMsg="API key is invalid.")
+                    elif h["X-BAPI-SIGN"] != good or h["X-BAPI-RECV-WINDOW"] != window:
+                        body.update(retCode=10004, retMsg="error sign!")
+                data = json.dumps(body, separators=(",", ":")).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+        server = http_server.ThreadingHTTPServer(("127.0.0.1", 0), Venue)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with Stack(label="bybit-key") as s:
+            s.symbols = ["bybit:BTCUSDT"]
+            cases = (("", "", 0, "key     none given"), (key, secret, 0, "secret  accepted"),
+                     (key, "another one", 1, "10004"), ("another one", secret, 1, "10003"),
+                     (key, "", 0, "can not be proven"))
+            for k, x, code, word in cases:
+                p = s.service("backfill", wait=False, CONTEXT_BACKFILL_TEST_MODE="true",
+                              BYBIT_REST_BASE_URL=f"http://127.0.0.1:{server.server_address[1]}",
+                              BYBIT_API_KEY=k, BYBIT_API_SECRET=x)
+                self.assertEqual(p.wait(10), code, p.stderr() + p.stdout())
+                self.assertIn("venue   reached", p.stdout())
+                self.assertIn(word, p.stdout())
+        server.shutdown()
+        server.server_close()
 
     def test_published_anew_and_refused(self):
         if not recordings.LONG:
