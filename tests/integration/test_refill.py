@@ -50,13 +50,18 @@ class Refill(unittest.TestCase):
 
     def assert_once(self, db, s):
         pages = self.pages(s)
-        for a, b in zip(pages, pages[1:]):
-            self.assertLess(a[1], b[0], "fetched twice")
+        twice = [(a, b) for a, b in zip(pages, pages[1:]) if a[1] >= b[0]]
+        # An answer that got lost on its way is asked for again, and that is logged.
+        log = (s.dir / "backfill.err").read_text()
+        self.assertLessEqual(len(twice), log.count('"ev":"request_failed"'), f"fetched twice: {twice}")
         ids = [t.id for t in state.stored_trades(db, s)]
         self.assertEqual(len(ids), len(set(ids)), "stored twice")
 
     def assert_exact(self, db, s):
         s.fault("pause")
+        told = json.loads(http(f"http://127.0.0.1:{s.control_port}/status")[2])
+        (last,) = [x["last_id"] for x in told["lanes"]]
+        wait_for(lambda: int(db.tip(s.key("trades")).split("-")[1]) >= last, 30, "the last trade")
         state.settle(db, s, seconds=60)
         trades = state.stored_trades(db, s)
         first = min(trades, key=lambda t: (t.ts, t.id))

@@ -4,7 +4,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/base/decimal.h"
+
+// Of all rows: numbers times 10^8, so that one wrong digit of one row shows.
+struct sums {
+    int64_t id, ms, price, qty, buys;
+};
+
 struct seen {
+    struct sums sum;
     uint64_t n;
     int64_t first_id, last_id, first_ms, last_ms;
     bool gap;
@@ -22,6 +30,15 @@ static int take(void *arg, const struct csv_row *r, struct err *e)
         s->first_ms = r->ts_ms;
     } else {
         s->gap = s->gap || r->id != s->last_id + 1;
+    }
+    int64_t price = 0, qty = 0;
+    if (dec_parse(r->price.p, r->price.n, 8, &price, NULL) == 0 &&
+        dec_parse(r->qty.p, r->qty.n, 8, &qty, NULL) == 0) {
+        s->sum.id += r->id;
+        s->sum.ms += r->ts_ms;
+        s->sum.price += price;
+        s->sum.qty += qty;
+        s->sum.buys += r->side == SIDE_BUY;
     }
     s->n++;
     s->last_id = r->id;
@@ -54,6 +71,16 @@ static int parse_text(enum csv_kind kind, const char *text, struct seen *s, stru
     return parse(kind, text, strlen(text), 7, s, e);
 }
 
+// As another program counted them.
+static void check_sums(const struct seen *s, struct sums want)
+{
+    cr_assert_eq(s->sum.id, want.id);
+    cr_assert_eq(s->sum.ms, want.ms);
+    cr_assert_eq(s->sum.price, want.price);
+    cr_assert_eq(s->sum.qty, want.qty);
+    cr_assert_eq(s->sum.buys, want.buys);
+}
+
 static char *recording(const char *name, size_t *n)
 {
     char path[300];
@@ -84,6 +111,8 @@ Test(csv, usdm_archive_of_2026_with_header)
         cr_assert_eq(s.last_id, 3454067454);
         cr_assert_eq(s.first_ms, 1789655280294);
         cr_assert_eq(s.last_ms, 1789655286589);
+        check_sums(
+            &s, (struct sums){639002461970, 331086227679808, 1424459450000000, 46215700000, 161});
     }
     free(t);
 }
@@ -101,6 +130,8 @@ Test(csv, spot_archive_in_microseconds_with_eight_columns)
     cr_assert_eq(s.last_id, 3800402494);
     cr_assert_eq(s.first_ms, 1767225600039);
     cr_assert_eq(s.last_ms, 1767226339347);
+    check_sums(
+        &s, (struct sums){19001999972500, 8836129661088106, 43862235971000000, 7974436000, 2997});
     free(t);
 }
 
@@ -116,6 +147,8 @@ Test(csv, what_ccxt_writes)
     cr_assert_eq(s.first_id, 1206419187);
     cr_assert_eq(s.last_id, 1206420186);
     cr_assert_eq(s.first_ms, 1675329600138);
+    check_sums(&s,
+               (struct sums){1206419686500, 1675329714223110, 166690685000000, 656796800000, 527});
     free(t);
 }
 
@@ -152,6 +185,17 @@ Test(csv, bybit_rows_as_quoted_in_public)
 {
     size_t n;
     uint64_t rows = 0;
+    static const struct {
+        int64_t ms;
+        const char *price, *qty, *uid;
+        enum side side;
+    } want[] = {
+        {1620086396826, "57199.5", "0.02", "224061a0-e105-508c-9696-b53ab4b5bb03", SIDE_BUY},
+        {1630281599872, "48815.5", "5000", "fc7b42fa-0b1a-50d1-9a9c-cfc70a5a9b66", SIDE_BUY},
+        {1668728606000, "16661.00", "611", "00fcc5e9-d36f-51ae-9906-11f83ed505a7", SIDE_BUY},
+        {1788220800116, "78541.70", "0.001", "555a5c11-8b1d-5c5f-81b1-7f0bfc2ef2f3", SIDE_SELL},
+        {1791331200490, "120.640", "0.5", "430df55f-04cc-5b09-aff7-5051f01be39a", SIDE_BUY},
+        {1791331201268, "120.630", "0.1", "838ff3c1-17cc-5963-8a91-180b422a927a", SIDE_SELL}};
     char *t = recording("bybit_public-trading-csv_row-variants_TRANSCRIBED.txt", &n);
     struct csv c;
     struct csv_row row;
@@ -167,7 +211,13 @@ Test(csv, bybit_rows_as_quoted_in_public)
         } else if (line[0] >= '0' && line[0] <= '9' && c.has_columns) {
             cr_assert_eq(csv_line(&c, line, (size_t)(nl - line), &row, &e), 1, "%.*s: %s",
                          (int)(nl - line), line, e.text);
-            cr_assert(row.ts_ms > INT64_C(1500000000000) && row.ts_ms < INT64_C(1900000000000));
+            cr_assert_lt(rows, 6);
+            cr_assert_eq(row.ts_ms, want[rows].ms);
+            cr_assert(slice_eq(row.price, want[rows].price));
+            cr_assert(slice_eq(row.qty, want[rows].qty));
+            cr_assert(slice_eq(row.uid, want[rows].uid));
+            cr_assert_eq(row.side, want[rows].side);
+            cr_assert_eq(row.flags, 0);
             rows++;
         }
     }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/base/decimal.h"
 #include "services/backfill/core/batch.h"
 
 #define T INT64_C(1795219200000)
@@ -63,6 +64,20 @@ Test(walk, the_recorded_page_of_500)
     cr_assert_eq(page.n, 500);
     cr_assert_eq(page.row[0].id, 19427407);
     cr_assert_eq(page.row[499].id, 19427906);
+    int64_t sum[5] = {0}; // of ids, times, prices and quantities times 10^8, and of buys
+    for (size_t i = 0; i < page.n; i++) {
+        int64_t price, qty;
+        const struct walk_row *r = &page.row[i];
+        cr_assert_eq(dec_parse(r->price.p, r->price.n, 8, &price, NULL), 0);
+        cr_assert_eq(dec_parse(r->qty.p, r->qty.n, 8, &qty, NULL), 0);
+        sum[0] += r->id;
+        sum[1] += r->ts_ms;
+        sum[2] += price;
+        sum[3] += qty;
+        sum[4] += r->side == SIDE_BUY;
+    }
+    static const int64_t want[] = {9713828250, 801409878138640, 2486770000000, 74439600000, 257};
+    cr_assert_arr_eq(sum, want, sizeof want);
     size_t use;
     int64_t proven;
     cr_assert_null(walk_check_page(&page, 19427407, 19427906, page.row[0].ts_ms,
