@@ -7,10 +7,11 @@
 //
 // Health port (evhttp): GET /health (200 {"status":"ok",service,instance,version,uptime_ms,...}),
 // GET /ready (200 or 503 with "status": what is not ready; with ?scope=self only what this process
-// itself can mend: that of a readiness probe), GET /metrics (Prometheus text). And the hash bc4:health:<service>:<instance> with the same fields, TTL 10 s, written every 2 s when a
-// redis is given, plus ZADD bc4:services <now_ms> <service>:<instance>. In the hash true is 1,
-// false 0, null "", and nested values are their JSON text. Only GET and HEAD are answered; requests
-// with a body, a long header or a slow sender are refused. Errors are {"error": "..."}.
+// itself can mend: that of a readiness probe), GET /metrics (Prometheus text). And the hash
+// bc4:health:<service>:<instance> with the same fields, TTL 10 s, written every 2 s when a redis is
+// given, plus ZADD bc4:services <now_ms> <service>:<instance>. In the hash true is 1, false 0, null
+// "", and nested values are their JSON text. Only GET and HEAD are answered; requests with a body,
+// a long header or a slow sender are refused. Errors are {"error": "..."}.
 
 #include <stdbool.h>
 #include <stddef.h>
