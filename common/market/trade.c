@@ -41,8 +41,57 @@ const char *refusal_name(enum refusal r)
     FATAL("refusal %d", (int)r);
 }
 
+// Digits of [*p, end) as a number below 10^18; -1 when there are none, or too many.
+static inline int64_t digits_of(const char **p, const char *end)
+{
+    const char *q = *p;
+    int64_t v = 0;
+    while (q < end && (unsigned char)(*q - '0') < 10) {
+        v = v * 10 + (*q++ - '0');
+        if (q - *p > 18) {
+            return -1;
+        }
+    }
+    const bool none = q == *p;
+    *p = q;
+    return none ? -1 : v;
+}
+
+// "65000.10" at `scale`; -1: leave it to dec_parse().
+static inline int64_t plain_decimal(const char **p, const char *end, int scale)
+{
+    static const int64_t ten[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
+    const char *from = *p;
+    int64_t v = digits_of(p, end);
+    int places = 0;
+    if (v < 0) {
+        return -1;
+    }
+    if (*p < end && **p == '.') {
+        const char *point = ++*p;
+        for (; *p < end && (unsigned char)(**p - '0') < 10; ++*p) {
+            v = v * 10 + (**p - '0');
+            if (*p - from > 17) {
+                return -1;
+            }
+        }
+        places = (int)(*p - point);
+        if (places == 0) {
+            return -1;
+        }
+    }
+    const int rest = scale - places;
+    int64_t out;
+    return rest < 0 || rest > 8 || __builtin_mul_overflow(v, ten[rest], &out) ? -1 : out;
+}
+
 static enum refusal number_from(struct slice s, int scale, int64_t *out)
 {
+    const char *p = s.p, *end = s.p + s.n;
+    *out = s.n > 0 ? plain_decimal(&p, end, scale) : -1;
+    if (*out > 0 && p == end) {
+        return REFUSE_NONE;
+    }
     int rc = dec_parse(s.p, s.n, scale, out, NULL);
     if (rc == 0) {
         return *out > 0 ? REFUSE_NONE : *out < 0 ? REFUSE_NEGATIVE : REFUSE_ZERO;
@@ -438,50 +487,6 @@ static int line_trade(const struct history *h, const struct instrument *ins, str
     }
     *out = t;
     return 0;
-}
-
-// Digits of [*p, end) as a number below 10^18; -1 when there are none, or too many.
-static inline int64_t digits_of(const char **p, const char *end)
-{
-    const char *q = *p;
-    int64_t v = 0;
-    while (q < end && (unsigned char)(*q - '0') < 10) {
-        v = v * 10 + (*q++ - '0');
-        if (q - *p > 18) {
-            return -1;
-        }
-    }
-    const bool none = q == *p;
-    *p = q;
-    return none ? -1 : v;
-}
-
-// "65000.10" at `scale`; -1: leave it to dec_parse().
-static inline int64_t plain_decimal(const char **p, const char *end, int scale)
-{
-    static const int64_t ten[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
-    const char *from = *p;
-    int64_t v = digits_of(p, end);
-    int places = 0;
-    if (v < 0) {
-        return -1;
-    }
-    if (*p < end && **p == '.') {
-        const char *point = ++*p;
-        for (; *p < end && (unsigned char)(**p - '0') < 10; ++*p) {
-            v = v * 10 + (**p - '0');
-            if (*p - from > 17) {
-                return -1;
-            }
-        }
-        places = (int)(*p - point);
-        if (places == 0) {
-            return -1;
-        }
-    }
-    const int rest = scale - places;
-    int64_t out;
-    return rest < 0 || rest > 8 || __builtin_mul_overflow(v, ten[rest], &out) ? -1 : out;
 }
 
 // A line of a Binance trade as we write it, in one pass; false: line_trade() judges it. It accepts

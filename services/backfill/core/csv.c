@@ -70,6 +70,12 @@ static size_t split(const char *line, size_t n, struct slice f[CSV_COLUMNS])
     }
 }
 
+static bool is_usual(const struct csv *c)
+{
+    return c->kind == CSV_BINANCE && c->column[CSV_ID] == 0 && c->column[CSV_PRICE] == 1 &&
+           c->column[CSV_QTY] == 2 && c->column[CSV_TIME] == 5 && c->column[CSV_SIDE] == 6;
+}
+
 static int read_header(struct csv *c, const struct slice *f, size_t n, struct err *e)
 {
     for (size_t i = 0; i < n; i++) {
@@ -85,6 +91,7 @@ static int read_header(struct csv *c, const struct slice *f, size_t n, struct er
         }
     }
     c->has_columns = true;
+    c->usual = n == 7 && is_usual(c);
     return 0;
 }
 
@@ -101,6 +108,7 @@ static void default_columns(struct csv *c)
     c->column[CSV_TIME] = 5;
     c->column[CSV_SIDE] = 6;
     c->has_columns = true;
+    c->usual = true;
 }
 
 // ---- values
@@ -192,6 +200,57 @@ static int row_of(const struct csv *c, const struct slice *f, size_t n, struct c
     return 1;
 }
 
+// Digits up to a comma; -1 when there is anything else, or more than `max` of them.
+static inline int64_t quick_number(const char **p, const char *end, int max)
+{
+    const char *q = *p;
+    int64_t v = 0;
+    while (q < end && (unsigned char)(*q - '0') < 10 && q - *p <= max) {
+        v = v * 10 + (*q++ - '0');
+    }
+    if (q == *p || q - *p > max || q == end || *q != ',') {
+        return -1;
+    }
+    *p = q + 1;
+    return v;
+}
+
+static inline struct slice quick_cell(const char **p, const char *end)
+{
+    const char *from = *p, *q = from;
+    while (q < end && *q != ',') {
+        q++;
+    }
+    *p = q < end ? q + 1 : q;
+    return (struct slice){from, (size_t)(q - from)};
+}
+
+// A row of the usual seven columns in one pass. False: the careful way judges it; it accepts
+// nothing that one would not read as the same row.
+static bool quick_row(const char *line, size_t n, struct csv_row *out)
+{
+    const char *p = line, *end = line + n;
+    struct csv_row r = {.uid = {"", 0}, .symbol = {"", 0}};
+    r.id = quick_number(&p, end, 18);
+    r.price = quick_cell(&p, end);
+    r.qty = quick_cell(&p, end);
+    (void)quick_cell(&p, end);
+    (void)quick_cell(&p, end);
+    r.ts_ms = quick_number(&p, end, 14);
+    if (r.id < 0 || r.ts_ms < 0 || r.price.n == 0 || r.qty.n == 0) {
+        return false;
+    }
+    if (end - p == 4 && memcmp(p, "true", 4) == 0) {
+        r.side = SIDE_SELL;
+    } else if (end - p == 5 && memcmp(p, "false", 5) == 0) {
+        r.side = SIDE_BUY;
+    } else {
+        return false;
+    }
+    *out = r;
+    return true;
+}
+
 int csv_line(struct csv *c, const char *line, size_t n, struct csv_row *out, struct err *e)
 {
     struct slice f[CSV_COLUMNS];
@@ -201,6 +260,10 @@ int csv_line(struct csv *c, const char *line, size_t n, struct csv_row *out, str
     }
     if (n == 0) {
         return 0;
+    }
+    if (c->usual && quick_row(line, n, out)) {
+        c->rows++;
+        return 1;
     }
     const size_t k = split(line, n, f);
     if (k > CSV_COLUMNS) {

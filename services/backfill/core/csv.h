@@ -50,6 +50,7 @@ struct csv {
     enum csv_kind kind;
     int column[CSV_ROLES]; // -1: none
     bool has_columns;
+    bool usual; // Binance's seven columns in their usual order
     uint64_t lines, rows;
     struct buf carry; // an unfinished line between two pieces
 };

@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/decimal.h"
 
@@ -274,4 +275,49 @@ Test(csv, refuses_what_is_none)
     line[1500] = '\n';
     cr_assert_lt(parse(CSV_BINANCE, line, 1501, 100, &s, &e), 0);
     cr_assert_lt(parse(CSV_BINANCE, line, 1501, 1501, &s, &e), 0);
+}
+
+Test(csv, the_quick_way_reads_what_the_careful_one_reads)
+{
+    static const char *const id[] = {"7", "0", "", "-1", "x", "1234567890123456789", "07"};
+    static const char *const number[] = {"65000.1", "0.001", "", "1e3", "-1"};
+    static const char *const time[] = {
+        "1795132800001", "1795132800001000", "99999999999999", "100000000000000", "", "-5"};
+    static const char *const side[] = {"true", "false", "True", "TRUE", "", "1", "true,false"};
+    const size_t n[] = {sizeof id / sizeof id[0], sizeof number / sizeof number[0],
+                        sizeof time / sizeof time[0], sizeof side / sizeof side[0]};
+    struct csv quick, careful;
+    size_t rows = 0;
+    csv_init(&quick, CSV_BINANCE);
+    csv_init(&careful, CSV_BINANCE);
+    for (size_t k = 0; k < n[0] * n[1] * n[1] * n[2] * n[3]; k++) {
+        char line[200];
+        const size_t a = k % n[0], b = k / n[0] % n[1], c = k / n[0] / n[1] % n[1];
+        const size_t d = k / n[0] / n[1] / n[1] % n[2], f = k / n[0] / n[1] / n[1] / n[2];
+        struct csv_row x = {0}, y = {0};
+        struct err e = {0};
+        snprintf(line, sizeof line, "%s,%s,%s,1,2,%s,%s", id[a], number[b], number[c], time[d],
+                 side[f]);
+        quick.has_columns = careful.has_columns = true;
+        const int columns[] = {0, 1, 2, 5, 6};
+        const enum csv_role role[] = {CSV_ID, CSV_PRICE, CSV_QTY, CSV_TIME, CSV_SIDE};
+        for (size_t i = 0; i < 5; i++) {
+            quick.column[role[i]] = careful.column[role[i]] = columns[i];
+        }
+        quick.usual = true;
+        const int rc = csv_line(&quick, line, strlen(line), &x, &e);
+        cr_assert_eq(rc, csv_line(&careful, line, strlen(line), &y, &e), "%s", line);
+        if (rc == 1) {
+            rows++;
+            cr_assert(x.id == y.id && x.ts_ms == y.ts_ms && x.side == y.side && x.flags == y.flags,
+                      "%s", line);
+            cr_assert(x.price.p == y.price.p && x.price.n == y.price.n && x.qty.p == y.qty.p &&
+                          x.qty.n == y.qty.n,
+                      "%s", line);
+        }
+    }
+    cr_expect_gt(rows, 100);
+    cr_expect_eq(quick.rows, careful.rows);
+    csv_release(&quick);
+    csv_release(&careful);
 }
