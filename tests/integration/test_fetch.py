@@ -14,7 +14,7 @@ import urllib.request
 import zipfile
 
 import duck
-from stack import BIN, Stack, http, wait_for
+from stack import BIN, ROOT, Stack, http, wait_for
 
 NOW = "2026-11-22T16:00:00Z"
 DAYS = ("2026-11-19", "2026-11-20", "2026-11-21")
@@ -35,7 +35,8 @@ class Fetch(unittest.TestCase):
 
     def start(self, *args, **env):
         # No Redis anywhere: nothing of this needs one.
-        env = self.s.env(REDIS_URL="unix:///nowhere/redis.sock", BACKFILL_RETRY_BASE="0.02", **env)
+        env = self.s.env(REDIS_URL="unix:///nowhere/redis.sock", BACKFILL_RETRY_BASE="0.02",
+                         BYBIT_ARCHIVE_BASE_URL=f"http://127.0.0.1:{self.s.port}", **env)
         return subprocess.Popen([BIN / "backfill", *args], env=env, cwd=self.s.dir, text=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
@@ -147,6 +148,24 @@ class Fetch(unittest.TestCase):
         shutil.copytree(self.store / f"date={DAYS[0]}", self.store / "date=2026-11-18")
         rows = self.run_("--verify", "--dry-run", "2026-11-18", code=1)
         self.assertIn("another day", rows[0]["problems"][0])
+
+    def test_bybit_s_days_too(self):
+        bybit = dict(what="bybit:BTCUSDT", days=f"{DAYS[0]}..{DAYS[1]}")
+        self.assertEqual(self.results(**bybit), ["fetched"] * 2)
+        self.assertEqual(self.results(**bybit), ["held"] * 2)
+        files = f"{self.s.dir}/history/simulated/venue=bybit/symbol=BTCUSDT/date={DAYS[0]}/*.parquet"
+        (row,) = duck.query(f"SELECT count(*), count(DISTINCT uid), min(ts_ms), max(ts_ms) FROM read_parquet('{files}')")
+        self.assertGreater(int(row[0]), 1000)
+        self.assertEqual(row[0], row[1])
+        self.assertEqual(self.run_("--verify", "bybit:BTCUSDT")[-1], {"days": 2, "bad": 0, "repaired": 0})
+
+    def test_the_sql_of_the_readme(self):
+        self.fetch()
+        text = (ROOT / "services" / "backfill" / "README.md").read_text()
+        sql = text.split("```sql\n", 1)[1].split("```", 1)[0].replace("build/history", f"{self.s.dir}/history/simulated")
+        rows = duck.query(sql)
+        self.assertEqual([r[0] for r in rows], list(DAYS))
+        self.assertEqual([int(r[1]) for r in rows], [len(self.stored(day)) for day in DAYS])
 
     def test_people_read_it(self):
         p = self.start("--fetch", BINANCE, DAYS[0], LOG_LEVEL="WARN")

@@ -64,7 +64,7 @@ void keep_sweep(const struct app *a, const struct instrument *ins)
             st.st_mtime + BAD_KEPT_S < loop_wall_us(a->loop) / 1000000) {
             unlink(path);
         }
-        if (!is_bad && !str_ends(f->d_name, ".meta") && !a->cfg->keep_archives &&
+        if ((str_ends(f->d_name, ".zip") || str_ends(f->d_name, ".gz")) && !a->cfg->keep_archives &&
             day_of_file(f->d_name, &start_ms) &&
             store_has_whole_day(a->cfg->cache_dir, ins, start_ms, NULL)) {
             unlink(path);
@@ -175,8 +175,7 @@ static bool begin_day(struct keep *k)
         str_copy(d->sha256, sizeof d->sha256, whole.sha256);
         str_copy(k->known, sizeof k->known, whole.sha256);
     }
-    // Bybit publishes no checksums: what is whole stays.
-    if (k->was_whole && (d->ins->venue != VENUE_BINANCE || k->known[0] == '\0')) {
+    if (k->was_whole && k->known[0] == '\0') { // not from a file: nothing to compare
         end_day(k, KEEP_HELD, "");
         return true;
     }

@@ -1,7 +1,7 @@
 // What has to be known of a venue before its files are read: whether it is a simulated one, and the
 // tick and step of its contracts.
 //
-//   archive host, any answer      X-Simulated or not; no answer: taken for a real one
+//   archive hosts, any answer     X-Simulated or not; no answer: taken for a real one
 //   exchangeInfo, once            tick and step (Binance); weighs 1, the only request without Redis
 //   neither                       eight decimals: prices and quantities are kept exactly all the
 //                                 same, for a file's numbers need no tick
@@ -26,7 +26,7 @@ struct units {
     void *arg;
     struct http_call *call;
     struct timer *timer;
-    int step;
+    enum { BEGIN, BYBIT_FILES, BINANCE_FILES, BINANCE_INFO, END } step;
 };
 
 static void next(struct units *u);
@@ -36,11 +36,11 @@ static bool is_known(const struct instrument *ins)
     return ins->tick_size[0] != '\0';
 }
 
-static bool has_binance(const struct units *u)
+static bool has(const struct units *u, enum venue v)
 {
     bool any = false;
     for (size_t i = 0; i < u->n; i++) {
-        any = any || u->ins[i].venue == VENUE_BINANCE;
+        any = any || u->ins[i].venue == v;
     }
     return any;
 }
@@ -90,11 +90,13 @@ static void on_done(void *arg, const struct http_reply *r)
 {
     struct units *u = arg;
     u->call = NULL;
-    if (u->step == 1 && r->err == 0) {
-        for (size_t i = 0; i < u->n; i++) {
+    const enum venue v = u->step == BYBIT_FILES ? VENUE_BYBIT : VENUE_BINANCE;
+    for (size_t i = 0; r->err == 0 && u->step != BINANCE_INFO && i < u->n; i++) {
+        if (u->ins[i].venue == v) {
             u->ins[i].simulated = r->simulated;
         }
-    } else if (u->step == 2 && r->err == 0 && r->status == 200) {
+    }
+    if (u->step == BINANCE_INFO && r->err == 0 && r->status == 200) {
         read_info(u, r);
     }
     next(u);
@@ -118,14 +120,16 @@ static bool ask(struct units *u, const char *base, const char *path)
 static void next(struct units *u)
 {
     const struct config *c = u->app->cfg;
-    if (++u->step == 1 && ask(u, c->archive_base, "/")) {
-        return;
-    }
-    if (u->step == 1) {
-        u->step = 2;
-    }
-    if (u->step == 2 && has_binance(u) && ask(u, c->rest_base, "/fapi/v1/exchangeInfo")) {
-        return;
+    const struct {
+        enum venue venue;
+        const char *base, *path;
+    } step[] = {[BYBIT_FILES] = {VENUE_BYBIT, c->bybit.archive_base, "/"},
+                [BINANCE_FILES] = {VENUE_BINANCE, c->archive_base, "/"},
+                [BINANCE_INFO] = {VENUE_BINANCE, c->rest_base, "/fapi/v1/exchangeInfo"}};
+    while (++u->step < END) {
+        if (has(u, step[u->step].venue) && ask(u, step[u->step].base, step[u->step].path)) {
+            return;
+        }
     }
     for (size_t i = 0; i < u->n; i++) {
         struct instrument *ins = &u->ins[i];
