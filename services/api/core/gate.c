@@ -62,36 +62,52 @@ static int64_t max_missing_ms(const struct ask *a)
     return sec * 1000;
 }
 
-// Length of the hole from 00:00 to the first provable trade of the current day.
-static int64_t leading_hole_ms(const struct snap *s)
+static bool read_ms(struct slice span, const char *name, int64_t *ms)
+{
+    struct slice v = jscan_get(span.p, span.n, name);
+    return v.p && parse_i64(v.p, v.n, ms) == 0;
+}
+
+// What is missing of the current day from before the live feed began. By ids that is the one hole
+// from 00:00 on. Bybit's may be several, with what recordings or the store held between them: those
+// before the first live trade where the backfill service tells it, else what is open from 00:00 on.
+static int64_t before_live_ms(const struct snap *s)
 {
     const char *day = rhash_get(s->sec[SEC_CONTEXT], "day");
     const struct rfield *f = rhash_find(s->sec[SEC_COVERAGE], day);
     struct slice spans = {NULL, 0}, span = {NULL, 0};
+    const bool bybit = s->who.venue == VENUE_BYBIT;
+    const int64_t live_ms = bybit ? rhash_i64(s->sec[SEC_BACKFILL], "_live", -1) : -1;
+    int64_t at_ms = snap_day_ms(s), sum = 0;
     size_t pos = 0;
     if (!f) {
         return 0;
     }
     spans = jscan_get(f->value, f->vlen, "spans");
-    int64_t start_ms = snap_day_ms(s);
-    int64_t at_ms = start_ms;
     while (spans.p && jscan_element(spans.p, spans.n, &pos, &span) == 1) {
         struct slice state = jscan_get(span.p, span.n, "state");
-        struct slice from = jscan_get(span.p, span.n, "from_ms");
-        struct slice to = jscan_get(span.p, span.n, "to_ms");
         int64_t from_ms = 0, to_ms = 0;
         // Where trades have no numbers, some may be held that prove nothing: partial.
         bool open = slice_eq(state, "\"missing\"") || slice_eq(state, "\"partial\"");
-        if (!open || !from.p || !to.p || parse_i64(from.p, from.n, &from_ms) != 0 ||
-            parse_i64(to.p, to.n, &to_ms) != 0 || from_ms != at_ms || to_ms < from_ms) {
+        if (!read_ms(span, "from_ms", &from_ms) || !read_ms(span, "to_ms", &to_ms) ||
+            to_ms < from_ms) {
             break;
         }
+        if (live_ms >= 0) { // the millisecond of the first live trade may have begun before it
+            to_ms = to_ms < live_ms + 1 ? to_ms : live_ms + 1;
+            sum += open && from_ms < to_ms ? to_ms - from_ms : 0;
+            continue;
+        }
+        if (!open || from_ms != at_ms) {
+            break;
+        }
+        sum += to_ms - from_ms;
         at_ms = to_ms;
-        if (s->who.venue != VENUE_BYBIT) {
+        if (!bybit) {
             break; // the next hole, by ids, is another one
         }
     }
-    return at_ms - start_ms;
+    return sum;
 }
 
 static void session_message(int64_t now_ms, char *out, size_t size)
@@ -173,7 +189,7 @@ void gate_make(const struct ask *a, struct gate *out)
     precision(a, missing, out->precision, sizeof out->precision);
     // Bybit answers no question about trades before the last thousand.
     if ((off || a->snap->who.venue == VENUE_BYBIT) && missing > 0) {
-        missing -= leading_hole_ms(a->snap);
+        missing -= before_live_ms(a->snap);
     }
     struct feed f;
     feed_read(a->snap, &f);

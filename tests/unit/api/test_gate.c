@@ -258,6 +258,37 @@ Test(gate, holes_of_a_venue_that_numbers_no_trades_are_allowed_for)
     rig_release(&r);
 }
 
+Test(gate, what_nobody_has_of_the_time_before_the_live_feed_holds_nothing_back)
+{
+    struct rig r;
+    rig_init(&r);
+    rig_fill(&r, "0");
+    store_publish_take(r.g.store, 1, full_snap(&r.ins[1], "0"));
+    store_clock_seen(r.g.store, 1, T0 + 9 * HOUR, r.fake.mono_ms);
+    rig_change(&r, 1, SEC_FEED, "bybit:ETHUSDT.trades_connected", "1");
+    rig_change(&r, 1, SEC_FEED, "bybit:ETHUSDT.silent", "0");
+    // A recording holds a second of it; the second hole reaches 99,999 ms behind the first trade.
+    rig_change(&r, 1, SEC_CONTEXT, "missing_ms_today", "299000");
+    rig_change(&r, 1, SEC_COVERAGE, "2024-08-08",
+               "{\"spans\":[{\"from_ms\":1723075200000,\"to_ms\":1723075300000,"
+               "\"state\":\"missing\"},{\"from_ms\":1723075300000,\"to_ms\":1723075301000,"
+               "\"state\":\"complete\"},{\"from_ms\":1723075301000,\"to_ms\":1723075500000,"
+               "\"state\":\"missing\"}]}");
+    rig_change(&r, 1, SEC_BACKFILL, "status", "complete");
+    rig_change(&r, 1, SEC_BACKFILL, "_live", "1723075400000");
+    r.g.max_missing_sec = 100;
+    cr_expect(enabled_of(&r, "bybit:ETHUSDT"), "%s", r.body);
+    r.g.max_missing_sec = 99;
+    cr_expect_not(enabled_of(&r, "bybit:ETHUSDT"));
+    // A feed of the day before: a hole at midnight is one of the feed.
+    rig_change(&r, 1, SEC_BACKFILL, "_live", "1723075100000");
+    r.g.max_missing_sec = 298;
+    cr_expect_not(enabled_of(&r, "bybit:ETHUSDT"));
+    r.g.max_missing_sec = 299;
+    cr_expect(enabled_of(&r, "bybit:ETHUSDT"), "%s", r.body);
+    rig_release(&r);
+}
+
 Test(gate, ready_names_what_is_not)
 {
     struct rig r;
