@@ -12,7 +12,7 @@ from scenario import Scenario
 from stack import Stack, wait_for
 
 DAY_MS = 86_400_000
-RATE = "0.3" if recordings.LONG else "0.02"
+RATE = "0.6" if recordings.LONG else "0.02"
 KILLS = 8 if recordings.LONG else 2
 AFTER = {"BACKFILL_SUMMARY_AFTER_MINUTES": "0"}  # whatever the hour
 
