@@ -306,6 +306,7 @@ export function PriceChart({ theme }: { theme: string }): React.ReactElement {
     c.line = points.map((d) => d.cvd);
     c.anchor = history?.reset_time ?? null;
     c.shown = list;
+    c.sessions.setTimes(list.map(seconds));
     if (!c.fitted) {
       c.fitted = true;
       const shown = Math.min(180, list.length);

@@ -58,6 +58,7 @@ type SessionColors = Record<"london" | "overlap" | "text", string>;
 
 export class SessionLayer extends Layer {
   private colors: SessionColors = { london: "", overlap: "", text: "" };
+  private times: readonly number[] = [];
 
   constructor() {
     super("bottom");
@@ -68,34 +69,40 @@ export class SessionLayer extends Layer {
     this.redraw();
   }
 
-  // The library knows coordinates of bars only; between them time is laid out by logical index.
-  private x(time: number, first: number, last: number, step: number): number | null {
+  // Begin times of the bars, ascending.
+  setTimes(times: readonly number[]): void {
+    this.times = times;
+  }
+
+  // Left edge of the first bar that begins at or after a moment; behind the last bar its right edge.
+  // Bars stand side by side whatever time lies between them, so there is nothing to interpolate.
+  private x(time: number): number | null {
     const scale = this.chart?.timeScale();
-    if (scale === undefined) {
+    const last = this.times.at(-1);
+    if (scale === undefined || last === undefined) {
       return null;
     }
-    const clipped = Math.min(Math.max(time, first), last + step);
-    const exact = scale.timeToCoordinate((clipped - (clipped % step)) as UTCTimestamp);
-    if (exact !== null) {
-      return exact;
+    const half = scale.options().barSpacing / 2;
+    let low = 0;
+    let high = this.times.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.times[middle] ?? 0) < time) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
     }
-    const end = scale.timeToCoordinate(last as UTCTimestamp);
-    const start = scale.timeToCoordinate(first as UTCTimestamp);
-    if (end === null || start === null || last === first) {
-      return null;
-    }
-    return start + ((end - start) * (clipped - first)) / (last - first);
+    const at = scale.timeToCoordinate((this.times[low] ?? last) as UTCTimestamp);
+    return at === null ? null : low < this.times.length ? at - half : at + half;
   }
 
   draw(target: Target): void {
-    const data = this.series?.data() ?? [];
-    const first = data[0]?.time as number | undefined;
-    const last = data.at(-1)?.time as number | undefined;
+    const first = this.times[0];
+    const last = this.times.at(-1);
     if (first === undefined || last === undefined) {
       return;
     }
-    const second = data[1]?.time as number | undefined;
-    const step = second === undefined ? 60 : Math.max(1, second - first);
     target.useBitmapCoordinateSpace((scope) => {
       const { context: ctx, horizontalPixelRatio: ratio, bitmapSize } = scope;
       for (let day = first - (first % DAY); day <= last; day += DAY) {
@@ -105,8 +112,8 @@ export class SessionLayer extends Layer {
           if (to <= first || from > last) {
             continue;
           }
-          const a = this.x(from, first, last, step);
-          const b = this.x(Math.min(to, last + step), first, last, step);
+          const a = this.x(from);
+          const b = this.x(to);
           if (a !== null && b !== null && b > a) {
             ctx.fillStyle = this.colors[s.color];
             ctx.fillRect(Math.round(a * ratio), 0, Math.round((b - a) * ratio), bitmapSize.height);

@@ -14,7 +14,7 @@ import type { Units } from "@/lib/units";
 
 // Room of the price axis and of one candle, px.
 const AXIS_PX = 66;
-const CANDLE_PX = 88;
+const CANDLE_PX = 100;
 const CANDLES_MAX = 10;
 
 // How many candles fit; measured, because the panel's width is the layout's affair.
@@ -97,6 +97,15 @@ export function FootprintPanel({ units }: { units: Units }): React.ReactElement 
   const isEmpty = all.length === 0;
   const fits = useRoom(box, !isEmpty);
   const last = useMemo(() => all.slice(-fits), [all, fits]);
+
+  // Where even two do not fit: the newest candle is at the right end.
+  useEffect(() => {
+    const element = box.current;
+    if (element !== null) {
+      element.scrollLeft = element.scrollWidth;
+    }
+  }, [isEmpty, timeframe, fits]);
+
   const high = Math.max(...last.map((c) => c.high ?? -Infinity));
   const low = Math.min(...last.map((c) => c.low ?? Infinity));
   const range = last.length === 0 ? 0 : Math.max(0, high - low);

@@ -168,6 +168,11 @@ function Stream(p: { name: string; s: StreamHealth | undefined; market: number |
   );
 }
 
+// Milliseconds while the feed is live; minutes when what came was long past, as in a replay.
+function lag(ms: number | null | undefined): string {
+  return ms == null || Math.abs(ms) < 10_000 ? `${num(ms, 0)} ms` : duration(ms / 1000);
+}
+
 function sum(f: FeedHealth | null, name: "reconnect_attempts" | "gaps"): number | null {
   const known = [f?.trades, f?.depth, f?.connector].flatMap((s) => s?.[name] ?? []);
   return known.length === 0 ? null : known.reduce((a, b) => a + b, 0);
@@ -200,7 +205,7 @@ export function FeedsPanel(): React.ReactElement {
       </table>
       <p className="note">
         {num(sum(f, "reconnect_attempts"), 0)} reconnects · {num(sum(f, "gaps"), 0)} gaps ·{" "}
-        <span title="Venue to here, p99">{num(l?.feed_p99, 0)} ms</span>
+        <span title="Venue to here, p99">{lag(l?.feed_p99)}</span>
       </p>
     </Panel>
   );
