@@ -318,7 +318,8 @@ static unsigned topic_sections(struct slice topic)
         {"footprint:5m", BIT(SEC_FOOT_5M)},
         {"regime", BIT(SEC_REGIME)},
         {"cvd:minutes", BIT(SEC_CVD_MINUTES)},
-        {"indicators", BIT(SEC_CVD) | BIT(SEC_INDICATORS)},
+        {"cvd", BIT(SEC_CVD)},
+        {"indicators", BIT(SEC_INDICATORS)},
         {"indicators:seconds", BIT(SEC_SECONDS)},
     };
     for (size_t i = 0; i < sizeof TOPIC / sizeof TOPIC[0]; i++) {

@@ -11,8 +11,11 @@
 #define POLL_COUNT "100"
 // The sums of the last seconds change with the clock alone.
 #define WRITE_EVERY_MS 1000
+// A reader copies two hours of seconds for each notice; so seldom is soon enough.
+#define TELL_EVERY_MS 100
 // A notice names at most this many fields; an empty list means "any".
 #define NOTICE_FIELDS 100
+#define NOTICE_ANY (NOTICE_FIELDS + 1) // so many that none is named
 
 void flows_init(struct flows *x, const struct instrument *ins, struct strategy *core,
                 struct loop *loop)
@@ -180,7 +183,10 @@ void flows_fresh(struct flows *x)
     x->stored_trades = -1;
     x->bad = (struct err){0};
     x->day_ms = -1;
-    x->written_ms = INT64_MIN / 2;
+    x->written_ms = x->told_ms = INT64_MIN / 2;
+    x->told_ver = 0;
+    x->n_seconds = NOTICE_ANY; // what was not told before is unknown
+    x->untold = true;
 }
 
 void flows_rebuild(struct flows *x)
@@ -336,7 +342,7 @@ static void write_minutes(struct flows *x)
         del(x->tx, x->minutes_key);
         memset(x->told, 0, sizeof x->told);
         x->day_ms = day_ms;
-        x->n_minutes = NOTICE_FIELDS; // so many that none is named
+        x->n_minutes = NOTICE_ANY;
     }
     redis_tx_hset_begin(x->tx, x->minutes_key);
     flow_minutes(x->core, x->told, put_minute, x);
@@ -372,7 +378,7 @@ static void write_seconds(struct flows *x)
     struct seconds *s = &x->core->seconds;
     if (x->replace) {
         del(x->tx, x->seconds_key);
-        x->n_seconds = NOTICE_FIELDS;
+        x->n_seconds = NOTICE_ANY;
     } else {
         delete_gone(x);
     }
@@ -382,9 +388,9 @@ static void write_seconds(struct flows *x)
     redis_tx_hset_end(x->tx);
 }
 
-static void write_run_fields(struct flows *x)
+static void write_run_fields(struct flows *x, uint64_t ver)
 {
-    put_i64(x->tx, "_ver", (int64_t)x->ver);
+    put_i64(x->tx, "_ver", (int64_t)ver);
     put_i64(x->tx, "_updated_ms", loop_wall_us(x->loop) / 1000);
 }
 
@@ -395,7 +401,7 @@ static void write_cvd(struct flows *x)
     redis_tx_hset(x->tx, "_pos_commands", x->pos, strlen(x->pos));
     put_i64(x->tx, "_resets", (int64_t)x->core->cvd.resets);
     put_i64(x->tx, "_refused", (int64_t)(x->core->cvd.refused + x->unknown));
-    write_run_fields(x);
+    write_run_fields(x, x->core->ver);
     redis_tx_hset_end(x->tx);
 }
 
@@ -417,25 +423,34 @@ bool flows_flush(struct flows *x, struct redis_tx *tx, int64_t clock_ms, bool co
     const int64_t mono_ms = loop_mono_ms(x->loop);
     const bool news = take_proof(x) || counted || x->changed || x->replace;
     x->tx = tx;
-    x->n_seconds = x->n_minutes = 0;
-    buf_clear(&x->seconds);
+    x->n_minutes = 0;
     buf_clear(&x->minutes);
-    if (!news && mono_ms - x->written_ms < WRITE_EVERY_MS) {
+    x->untold |= news;
+    x->tell = x->untold && mono_ms - x->told_ms >= TELL_EVERY_MS;
+    if (!news && !x->tell && mono_ms - x->written_ms < WRITE_EVERY_MS) {
         return false;
     }
     x->written_ms = mono_ms;
     if (news) {
-        x->ver = x->core->ver;
         write_minutes(x);
         write_seconds(x);
+    }
+    if (x->tell) {
+        x->told_ver = x->core->ver;
+        x->told_ms = mono_ms;
     }
     write_cvd(x); // what is proven of the day may have changed
     redis_tx_hset_begin(tx, x->indicators_key);
     flow_indicator_fields(x->core, clock_ms, put, tx);
-    write_run_fields(x);
+    write_run_fields(x, x->told_ver);
     redis_tx_hset_end(tx);
     x->replace = x->changed = false;
-    return news;
+    return news || x->tell;
+}
+
+bool flows_is_due(const struct flows *x)
+{
+    return x->is_ready && x->untold && loop_mono_ms(x->loop) - x->told_ms >= TELL_EVERY_MS;
 }
 
 void flows_notices(struct flows *x, void (*publish)(void *arg, const char *topic, const char *what),
@@ -444,9 +459,16 @@ void flows_notices(struct flows *x, void (*publish)(void *arg, const char *topic
     if (x->n_minutes > 0) {
         publish(arg, "cvd:minutes", x->n_minutes <= NOTICE_FIELDS ? buf_cstr(&x->minutes) : "");
     }
+    publish(arg, "cvd", "\"cvd\"");
+    if (!x->tell) {
+        return;
+    }
     if (x->n_seconds > 0) {
         publish(arg, "indicators:seconds",
                 x->n_seconds <= NOTICE_FIELDS ? buf_cstr(&x->seconds) : "");
     }
-    publish(arg, "indicators", "\"cvd\",\"indicators\"");
+    publish(arg, "indicators", "\"indicators\"");
+    x->n_seconds = 0;
+    buf_clear(&x->seconds);
+    x->untold = x->tell = false;
 }

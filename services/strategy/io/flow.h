@@ -46,7 +46,10 @@ struct flows {
     int64_t day_ms;             // of `told`
     int64_t told[FLOW_MINUTES]; // trades of each minute in :cvd:minutes
     int64_t written_ms;         // monotonic
-    uint64_t ver, unknown;
+    uint64_t told_ver;          // version the seconds were told of last
+    int64_t told_ms;            // monotonic
+    bool untold, tell;          // seconds changed since; they are told with this transaction
+    uint64_t unknown;
     struct flow_proof proof;           // as written last
     struct buf text, seconds, minutes; // scratch; changed fields of this transaction
     size_t n_seconds, n_minutes;
@@ -74,6 +77,8 @@ void flows_start(struct flows *x);
 // Looks for new commands.
 void flows_poll(struct flows *x, struct redis *r);
 
+// Seconds changed and nobody was told: a transaction is wanted, though no trade came.
+bool flows_is_due(const struct flows *x);
 // Into the transaction. clock_ms: instrument clock, -1 unknown. `counted`: trades were. True when
 // something was written that a reader should look at: then flows_notices().
 bool flows_flush(struct flows *x, struct redis_tx *tx, int64_t clock_ms, bool counted);

@@ -270,6 +270,9 @@ static void commands_cb(void *arg)
 {
     struct worker *w = arg;
     flows_poll(&w->flows, follow_redis(w->follow));
+    if (flows_is_due(&w->flows)) {
+        follow_touch(w->follow);
+    }
 }
 
 // ---- entries -----------------------------------------------------------------------------------
