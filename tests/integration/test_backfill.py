@@ -144,6 +144,13 @@ class Backfill(Scenario):
                 self.assertEqual(body["trades_loaded"], live - p0 + 1)
                 self.assertEqual([x["source"] for x in body["sources"]], ["archive", "rest"])
                 self.assertTrue(all(x["start_proven"] for x in body["sources"]))
+                for x in body["sources"]:  # who brought which ids: all of them, one after the other
+                    at = x["from_id"]
+                    for part in sorted(x["parts"], key=lambda q: q["from_id"]):
+                        self.assertEqual(part["from_id"], at, x)
+                        self.assertLessEqual(part["from_ms"], part["to_ms"])
+                        at = part["to_id"] + 1
+                    self.assertEqual(at, x["to_id"] + 1, x)
                 _, health = s.get("/health")
                 self.assertEqual(health["metrics_precision"], "PRECISE")
                 self.assertTrue(health["backfill_complete"])

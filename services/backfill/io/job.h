@@ -71,6 +71,10 @@ struct intake {
     bool active;
 };
 
+#define JOB_SOURCES 4 // store, recording, archive, rest
+extern const char *const job_source_name[JOB_SOURCES];
+void job_binance_fill(const struct job *j, struct redis_tx *tx);
+
 struct times;
 struct job {
     struct app *app;
@@ -102,7 +106,7 @@ struct job {
 
     // Binance: by id.
     struct plan plan;
-    struct idset stored_ids, stored_lost;
+    struct idset stored_ids, stored_lost, stored_by[JOB_SOURCES];
     struct intake from_archive, from_store[PLAN_DAYS], from_recording[PLAN_DAYS];
     struct refiller *refiller; // NULL: holes behind the first live trade are not looked for
     // Bybit: by time.

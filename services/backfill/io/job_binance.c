@@ -10,6 +10,10 @@
 #include "services/backfill/io/app.h"
 #include "services/backfill/io/fields.h"
 
+const char *const job_source_name[JOB_SOURCES] = {"store", "recording", "archive", "rest"};
+static const char *const source_field[JOB_SOURCES] = {"_ids_store", "_ids_recording",
+                                                      "_ids_archive", "_ids_rest"};
+
 // ---- what is stored
 // ------------------------------------------------------------------------------
 
@@ -32,6 +36,9 @@ static void stored_clear(struct job *j)
 {
     idset_clear(&j->stored_ids);
     idset_clear(&j->stored_lost);
+    for (int i = 0; i < JOB_SOURCES; i++) {
+        idset_clear(&j->stored_by[i]);
+    }
 }
 
 static void stored_add(struct job *j, const struct history *h)
@@ -40,6 +47,11 @@ static void stored_add(struct job *j, const struct history *h)
     (void)idset_add_range(set, h->from_id, h->to_id, h->from_ms, h->to_ms);
     if (h->kind != HISTORY_LOST) {
         plan_found(&j->stored_lost, h->from_id, h->to_id, h->from_ms);
+    }
+    for (int i = 0; h->kind != HISTORY_LOST && i < JOB_SOURCES; i++) {
+        if (strcmp(h->source, job_source_name[i]) == 0) {
+            (void)idset_add_range(&j->stored_by[i], h->from_id, h->to_id, h->from_ms, h->to_ms);
+        }
     }
 }
 
@@ -56,6 +68,9 @@ static void stored_fill(const struct job *j, struct redis_tx *tx)
 {
     put_set(tx, "_ids", &j->stored_ids);
     put_set(tx, "_lost", &j->stored_lost);
+    for (int i = 0; i < JOB_SOURCES; i++) {
+        put_set(tx, source_field[i], &j->stored_by[i]);
+    }
 }
 
 // ---- beginning
@@ -70,6 +85,9 @@ static void init(struct job *j)
                                             .prev_day = c->prev_day});
     idset_init(&j->stored_ids, PLAN_SPANS);
     idset_init(&j->stored_lost, PLAN_SPANS);
+    for (int i = 0; i < JOB_SOURCES; i++) {
+        idset_init(&j->stored_by[i], PLAN_SPANS);
+    }
     j->refiller = c->refill_s > 0 ? refiller_new(j) : NULL;
 }
 
@@ -79,6 +97,9 @@ static void release(struct job *j)
     plan_release(&j->plan);
     idset_release(&j->stored_ids);
     idset_release(&j->stored_lost);
+    for (int i = 0; i < JOB_SOURCES; i++) {
+        idset_release(&j->stored_by[i]);
+    }
 }
 
 static void restore(struct job *j, const struct redisReply *h, const struct live_ends *live)
@@ -94,6 +115,13 @@ static void restore(struct job *j, const struct redisReply *h, const struct live
         log_ev(LOG_WARN, "state_rejected", F_STR("sym", j->ins.name), F_STR("field", "_ids"));
         idset_clear(&p->held);
         idset_clear(&p->lost);
+    }
+    for (int i = 0; i < JOB_SOURCES; i++) { // told to people alone: what can not be read is dropped
+        const struct slice by = fields_text(h, source_field[i]);
+        if (by.n == 0 || idset_parse(&j->stored_by[i], by.p, by.n) != 0) {
+            idset_clear(&j->stored_by[i]);
+        }
+        idset_prune(&j->stored_by[i], day_start_ms(live->newest_ms) - MS_PER_DAY - WALK_SLACK_MS);
     }
     // A stream that was trimmed begins later than the live feed did.
     if (fields_ints(h, "_live", known, 2) && known[1] >= 0 && known[1] < first_id) {
@@ -479,100 +507,6 @@ static void on_emit(struct job *j, const struct history *h)
     }
 }
 
-// ---- state
-// ---------------------------------------------------------------------------------------
-
-static void put_mark(struct redis_tx *tx, const char *field, const struct plan_mark *m)
-{
-    char text[64] = "";
-    if (m->proven && m->first_id >= 0) {
-        str_fmt(text, sizeof text, "%lld %lld %lld", (long long)m->start_ms, (long long)m->first_id,
-                (long long)m->first_ms);
-    }
-    state_put_text(tx, field, text);
-}
-
-// [{"day":..,"source":..,...}]: where each part comes from and why one is missing.
-static void put_sources(const struct job *j, struct redis_tx *tx)
-{
-    struct buf b;
-    struct jw w;
-    buf_init(&b, 4096);
-    jw_init(&w, &b);
-    jw_arr(&w);
-    for (int d = 0; d < PLAN_DAYS; d++) {
-        const struct plan_mark *m = &j->plan.day[d];
-        int64_t lo, hi;
-        char day[16];
-        if (!plan_day_range(&j->plan, (enum plan_day)d, &lo, &hi) &&
-            (m->why[0] == '\0' || m->start_ms == 0)) {
-            continue;
-        }
-        iso_day(m->start_ms, day);
-        jw_obj(&w);
-        jw_kstr(&w, "day", day);
-        if (plan_day_range(&j->plan, (enum plan_day)d, &lo, &hi)) {
-            jw_kint(&w, "from_id", lo);
-            jw_kint(&w, "to_id", hi);
-        }
-        const bool file =
-            d == PLAN_PREV && (j->plan.archive == PLAN_DONE || j->plan.archive == PLAN_RUNNING);
-        jw_kstr(&w, "source",
-                j->rows_store > 0       ? "store"
-                : j->rows_recording > 0 ? "recording"
-                : file                  ? "archive"
-                                        : "rest");
-        if (d == PLAN_PREV && j->plan.archive == PLAN_ABSENT) {
-            jw_kstr(&w, "archive", j->plan.archive_why);
-        }
-        jw_kbool(&w, "start_proven", m->proven);
-        if (m->why[0] != '\0') {
-            jw_kstr(&w, "reason", m->why);
-        }
-        jw_end_obj(&w);
-    }
-    if (j->refiller != NULL) {
-        refiller_sources(j->refiller, &w);
-    }
-    jw_end_arr(&w);
-    redis_tx_hset(tx, "sources", buf_ptr(&b), buf_len(&b));
-    buf_release(&b);
-}
-
-static void put_range(const struct job *j, struct redis_tx *tx)
-{
-    int64_t lo, hi, from = -1;
-    for (int d = 0; d < PLAN_DAYS && from < 0; d++) {
-        if (plan_day_range(&j->plan, (enum plan_day)d, &lo, &hi)) {
-            from = j->plan.day[d].start_ms;
-        }
-    }
-    state_put_known(tx, "range_start_ms", from);
-    state_put_known(tx, "range_end_ms", from >= 0 ? j->plan.live_ms : -1);
-}
-
-static void fill(const struct job *j, struct redis_tx *tx)
-{
-    const enum plan_source archive = j->plan.archive;
-    const bool has_plan = j->state == JOB_RUNNING || j->state == JOB_COMPLETE;
-    const bool hit = j->archive_hit || j->rows_store > 0;
-    const bool tried = archive == PLAN_RUNNING || archive == PLAN_DONE || hit;
-    state_put_text(tx, "cache_status", !has_plan || !tried ? "UNKNOWN" : hit ? "HIT" : "MISS");
-    put_range(j, tx);
-    put_sources(j, tx);
-    if (has_plan) {
-        put_mark(tx, "_mark_prev", &j->plan.day[PLAN_PREV]);
-        put_mark(tx, "_mark_today", &j->plan.day[PLAN_TODAY]);
-        char live[64];
-        str_fmt(live, sizeof live, "%lld %lld", (long long)j->plan.live_ms,
-                (long long)j->plan.live_id);
-        state_put_text(tx, "_live", live);
-        if (j->refiller != NULL) {
-            refiller_fill(j->refiller, tx);
-        }
-    }
-}
-
 const struct job_ops job_binance = {.init = init,
                                     .release = release,
                                     .restore = restore,
@@ -588,4 +522,4 @@ const struct job_ops job_binance = {.init = init,
                                     .stored_clear = stored_clear,
                                     .stored_add = stored_add,
                                     .stored_fill = stored_fill,
-                                    .state_fill = fill};
+                                    .state_fill = job_binance_fill};
