@@ -174,14 +174,14 @@ class Proof(Scenario):
                 for name in ("context", "strategy"):
                     s.service(name)
                 s.collector(WS_SLOW_MS="0")
-                self.first_live(db, s)
+                again = self.first_live(db, s)
                 done = self.whole(s.backfill(**self.env()))
                 self.told("warm", done, done["from_store"])
                 self.assertGreaterEqual(done["from_store"], live - p0 - 1)
                 self.assert_exact(db, s, p0)
-                # A page or two between what the store holds and the first live trade of now.
+                # What lies between the first live trade of then and that of now.
                 after = self.assert_once(db, s)
-                self.assertLessEqual(after - pages, 2 + (live - t0) // 100_000)
+                self.assertLessEqual(after - pages, 2 + (again - live) // 1000)
                 self.assertEqual(len(self.requests(s, ".zip")), 1)
                 self.assert_polite(s)
             s.stop_all()
