@@ -18,12 +18,12 @@ def health(s, name="collector"):
 
 class Rotation(Scenario):
     def test_no_hole_and_no_copy(self):
-        """Sockets that give way to new ones every second, in the middle of a recording: every
+        """Sockets that give way to new ones every second or so, in the middle of a recording: every
         trade once, in order, and no gap was ever declared."""
         rec = recordings.TWO
         symbols = ("BTCUSDT", "BTCUSDC")
         with Stack(symbols=symbols, label="rotate") as s:
-            self.play(s, rec, seconds=4, services=(), WS_ROTATE_SEC=1, WS_CONNECT_INTERVAL_MS=50)
+            self.play(s, rec, seconds=8, services=(), WS_ROTATE_SEC=1, WS_CONNECT_INTERVAL_MS=50)
             with s.db() as db:
                 for symbol in symbols:
                     name = f"binance:{symbol}"

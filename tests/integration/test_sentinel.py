@@ -22,7 +22,7 @@ class Sentinel(Scenario):
             env = {"REDIS_URL": sets.url}
             for name in ("context", "strategy", "api"):
                 s.service(name, **env)
-            s.collector(WS_SLOW_MS=0, **env)
+            s.collector(WS_SLOW_MS=0, MAX_QUEUE=100000, **env)  # at this pace 5000 are 2 s
             with s.db() as db:
                 wait_for(lambda: db("XLEN", s.key("trades")) > len(trades) // 4, 60, "trades flow")
             begin = time.monotonic()
