@@ -150,7 +150,8 @@ export const PANELS = {
         ]);
     },
 
-    // At the gateway's own row height: the newest complete candle, row by row.
+    // The newest complete candle, row by row. Marks are those of the gateway's own row height; a market that has moved
+    // far offers only higher rows, which are sums of those.
     async footprint(db, seen, i) {
         const all = await db.hash(key(i, 'footprint:1m'));
         const starts = Object.keys(all).map(Number).filter((n) => n > 0).sort((a, b) => b - a);
@@ -159,16 +160,27 @@ export const PANELS = {
             return [`no complete candle is shown: ${Object.keys(seen.cells).slice(0, 3)} of ${starts.slice(0, 3)}`];
         }
         const told = JSON.parse(all[start]);
-        if (Number(seen.row) !== told.footprint_bin) {
+        const times = Math.round(Number(seen.row) / told.footprint_bin);
+        if (times < 1 || Number(seen.row) !== told.footprint_bin * times) {
             return [`rows of ${seen.row}, Redis holds ${told.footprint_bin}`];
         }
+        const sums = new Map();
+        for (const r of told.footprint) {
+            const at = Math.floor(Math.round(r.price / told.footprint_bin) / times);
+            const sum = sums.get(at) ?? { sell: 0, buy: 0, rows: [] };
+            sum.sell += r.sell_vol;
+            sum.buy += r.buy_vol;
+            sum.rows.push(r);
+            sums.set(at, sum);
+        }
         return differ(
-            told.footprint.map((r) => {
-                const cell = seen.cells[`${start}:${Math.round(r.price / told.footprint_bin)}`];
+            [...sums].map(([at, sum]) => {
+                const cell = seen.cells[`${start}:${at}`];
+                const r = sum.rows[0];
                 const stack = told.stacked.find((s) => r.price >= s.from && r.price <= s.to);
-                const ok = cell !== undefined && shows(cell.parts[0], r.sell_vol) && shows(cell.parts[1], r.buy_vol) &&
-                    cell.marked === r.imbalance && (cell.stacked === null) === (stack === undefined);
-                return [`row ${r.price}`, ok, `${JSON.stringify(cell ?? null)} for ${JSON.stringify(r)}`];
+                const ok = cell !== undefined && shows(cell.parts[0], sum.sell) && shows(cell.parts[1], sum.buy) &&
+                    (times > 1 || (cell.marked === r.imbalance && (cell.stacked === null) === (stack === undefined)));
+                return [`row ${r.price}`, ok, `${JSON.stringify(cell ?? null)} for ${JSON.stringify(sum.rows)}`];
             }),
         );
     },
