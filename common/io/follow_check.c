@@ -12,28 +12,9 @@
 
 // ---- ids ---------------------------------------------------------------------------------------
 
-struct stream_pos stream_pos_of(const char *id)
-{
-    struct stream_pos p = {0, 0};
-    const char *dash = strchr(id, '-');
-    size_t n = dash ? (size_t)(dash - id) : strlen(id);
-    if (parse_u64(id, n, &p.ms) || (dash && parse_u64(dash + 1, strlen(dash + 1), &p.seq))) {
-        return (struct stream_pos){0, 0};
-    }
-    return p;
-}
-
-int stream_pos_cmp(struct stream_pos a, struct stream_pos b)
-{
-    if (a.ms != b.ms) {
-        return a.ms < b.ms ? -1 : 1;
-    }
-    return a.seq < b.seq ? -1 : a.seq > b.seq;
-}
-
 static bool is_behind(const char *a, const char *b)
 {
-    return stream_pos_cmp(stream_pos_of(a), stream_pos_of(b)) < 0;
+    return stream_id_cmp(a, b) < 0;
 }
 
 // Unknown ends ("") say nothing.

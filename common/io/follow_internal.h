@@ -6,14 +6,6 @@
 
 struct redisReply;
 
-// A stream id as two numbers, for comparing.
-struct stream_pos {
-    uint64_t ms, seq;
-};
-// "" and anything that is no id count as 0-0.
-struct stream_pos stream_pos_of(const char *id);
-int stream_pos_cmp(struct stream_pos a, struct stream_pos b);
-
 enum follow_state {
     FOLLOW_DOWN,      // the write link is not up
     FOLLOW_WAIT,      // up; :instrument not there (or not usable) yet

@@ -44,6 +44,34 @@ static void leave(struct stream_reader *s)
     free(s);
 }
 
+// ---- ids ---------------------------------------------------------------------------------------
+
+bool stream_id_parse(const char *id, struct stream_pos *out)
+{
+    const char *dash = strchr(id, '-');
+    return dash != NULL && parse_u64(id, (size_t)(dash - id), &out->ms) == 0 &&
+           parse_u64(dash + 1, strlen(dash + 1), &out->seq) == 0;
+}
+
+struct stream_pos stream_pos_of(const char *id)
+{
+    struct stream_pos p = {0, 0};
+    const char *dash = strchr(id, '-');
+    size_t n = dash ? (size_t)(dash - id) : strlen(id);
+    if (parse_u64(id, n, &p.ms) || (dash && parse_u64(dash + 1, strlen(dash + 1), &p.seq))) {
+        return (struct stream_pos){0, 0};
+    }
+    return p;
+}
+
+int stream_pos_cmp(struct stream_pos a, struct stream_pos b)
+{
+    if (a.ms != b.ms) {
+        return a.ms < b.ms ? -1 : 1;
+    }
+    return a.seq < b.seq ? -1 : a.seq > b.seq;
+}
+
 // ---- shape -------------------------------------------------------------------------------------
 
 static bool good_entry(const redisReply *e)

@@ -13,6 +13,20 @@
 #define STREAM_ID_MAX 48 // "<ms>-<seq>" + NUL
 #define STREAM_FIELDS_MAX 16
 
+// A stream id as two numbers. "" and anything that is no id count as 0-0.
+struct stream_pos {
+    uint64_t ms, seq;
+};
+struct stream_pos stream_pos_of(const char *id);
+// False for anything but "<ms>-<seq>", as entries have it.
+bool stream_id_parse(const char *id, struct stream_pos *out);
+int stream_pos_cmp(struct stream_pos a, struct stream_pos b);
+// Two ids in the order of their stream: <0, 0, >0.
+static inline int stream_id_cmp(const char *a, const char *b)
+{
+    return stream_pos_cmp(stream_pos_of(a), stream_pos_of(b));
+}
+
 struct stream_reader;
 struct stream_reader_opts {
     struct loop *loop;

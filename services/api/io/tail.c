@@ -76,25 +76,6 @@ static void take(struct one *x, enum list_kind kind, struct slice id, const stru
     x->fresh = true;
 }
 
-// "<ms>-<seq>" compared as a stream does.
-static int id_cmp(const char *a, const char *b)
-{
-    int64_t v[2][2] = {{0, 0}, {0, 0}};
-    const char *text[2] = {a, b};
-    for (int i = 0; i < 2; i++) {
-        const char *dash = strchr(text[i], '-');
-        const size_t n = dash != NULL ? (size_t)(dash - text[i]) : strlen(text[i]);
-        if (parse_i64(text[i], n, &v[i][0]) != 0 ||
-            (dash != NULL && parse_i64(dash + 1, strlen(dash + 1), &v[i][1]) != 0)) {
-            v[i][0] = -1;
-        }
-    }
-    if (v[0][0] != v[1][0]) {
-        return v[0][0] < v[1][0] ? -1 : 1;
-    }
-    return v[0][1] < v[1][1] ? -1 : v[0][1] > v[1][1];
-}
-
 // ---- reading ------------------------------------------------------------------------------------
 
 static void on_entry(void *arg, size_t i, struct slice id, const struct slice *kv, size_t pairs)
@@ -224,7 +205,8 @@ static void on_newest(struct redis *r, const struct redisReply *reply, void *arg
                 ? reply_text(entry->element[0])
                 : slice_of("0-0");
         char newest[STREAM_ID_MAX];
-        if (str_copyn(newest, sizeof newest, id.p, id.n) && id_cmp(newest, l->position) < 0) {
+        if (str_copyn(newest, sizeof newest, id.p, id.n) &&
+            stream_id_cmp(newest, l->position) < 0) {
             log_ev(LOG_WARN, "stream_replaced", F_STR("sym", x->who->name),
                    F_STR("stream", TAILS[l->kind]), F_STR("read_to", l->position),
                    F_STR("newest", newest));
@@ -426,7 +408,7 @@ int64_t tail_find(struct tail *t, size_t instrument, enum list_kind kind, const 
     pthread_rwlock_rdlock(&x->lock);
     const struct recent *r = &x->ring[kind];
     for (uint64_t s = r->next; s > recent_first(r); s--) {
-        if (id_cmp(recent_at(r, s - 1)->id, id) <= 0) {
+        if (stream_id_cmp(recent_at(r, s - 1)->id, id) <= 0) {
             found = (int64_t)(s - 1);
             break;
         }

@@ -29,7 +29,7 @@ static const char source[] = "archive";
 
 const char *keep_state_name(enum keep_state s)
 {
-    static const char *const name[] = {"todo",     "running", "held",  "fetched",
+    static const char *const name[] = {"waiting",  "running", "held",  "fetched",
                                        "replaced", "absent",  "failed"};
     return name[s];
 }
@@ -203,7 +203,7 @@ static void give_up(struct keep *k)
     }
     archive_abort(a->archive, k);
     store_drop(a->store, d->ins, d->start_ms, source);
-    d->state = KEEP_TODO;
+    d->state = KEEP_WAITING;
     k->running = false;
 }
 
@@ -222,7 +222,7 @@ static void on_timer(void *arg)
         }
         return;
     }
-    for (k->at = 0; k->at < k->n && k->day[k->at].state != KEEP_TODO; k->at++) {
+    for (k->at = 0; k->at < k->n && k->day[k->at].state != KEEP_WAITING; k->at++) {
     }
     if (k->at == k->n) {
         if (k->o.on_all != NULL) {
@@ -267,7 +267,7 @@ void keep_add(struct keep *k, const struct instrument *ins, int64_t start_ms)
     for (size_t i = 0; i < k->n; i++) {
         struct keep_day *d = &k->day[i];
         if (d->ins == ins && d->start_ms == start_ms) {
-            d->state = d->state == KEEP_RUNNING ? KEEP_RUNNING : KEEP_TODO;
+            d->state = d->state == KEEP_RUNNING ? KEEP_RUNNING : KEEP_WAITING;
             return;
         }
     }

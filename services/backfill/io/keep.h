@@ -16,7 +16,7 @@
 #include "common/market/instrument.h"
 
 enum keep_state {
-    KEEP_TODO,
+    KEEP_WAITING,
     KEEP_RUNNING,
     KEEP_HELD,     // was whole, and still is what the venue says
     KEEP_FETCHED,  // is whole now

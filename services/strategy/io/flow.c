@@ -47,27 +47,10 @@ static struct slice text_of(const redisReply *r)
     return r->type == REDIS_REPLY_STRING ? (struct slice){r->str, r->len} : slice_of("");
 }
 
-static bool id_parts(const char *s, uint64_t *ms, uint64_t *seq)
-{
-    const char *dash = strchr(s, '-');
-    return dash != NULL && parse_u64(s, (size_t)(dash - s), ms) == 0 &&
-           parse_u64(dash + 1, strlen(dash + 1), seq) == 0;
-}
-
-// Is a behind b? Everything is behind "".
-static bool id_after(const char *a, const char *b)
-{
-    uint64_t ams, aseq, bms, bseq;
-    if (!id_parts(a, &ams, &aseq)) {
-        return false;
-    }
-    return !id_parts(b, &bms, &bseq) || ams > bms || (ams == bms && aseq > bseq);
-}
-
 // False: not even its id can be read.
 static bool read_command(const redisReply *entry, struct command *out)
 {
-    uint64_t ms, seq;
+    struct stream_pos at;
     *out = (struct command){.at_ms = -1};
     if (entry->type != REDIS_REPLY_ARRAY || entry->elements != 2) {
         return false;
@@ -85,10 +68,10 @@ static bool read_command(const redisReply *entry, struct command *out)
             at_ms = -1;
         }
     }
-    if (!str_copyn(out->id, sizeof out->id, id.p, id.n) || !id_parts(out->id, &ms, &seq)) {
+    if (!str_copyn(out->id, sizeof out->id, id.p, id.n) || !stream_id_parse(out->id, &at)) {
         return false;
     }
-    out->asked_ms = ms < INT64_MAX / 2 ? (int64_t)ms : INT64_MAX / 2;
+    out->asked_ms = at.ms < INT64_MAX / 2 ? (int64_t)at.ms : INT64_MAX / 2;
     out->at_ms = is_reset ? at_ms : -1;
     return true;
 }
@@ -111,7 +94,7 @@ static void apply(struct flows *x, const struct command *c)
 static void apply_read(struct flows *x)
 {
     for (size_t i = 0; i < x->n_commands; i++) {
-        if (id_after(x->command[i].id, x->pos)) {
+        if (stream_id_cmp(x->command[i].id, x->pos) > 0) {
             apply(x, &x->command[i]);
         }
     }
@@ -154,7 +137,7 @@ static void on_new_commands(struct redis *r, const redisReply *reply, void *arg)
     size_t taken = 0;
     for (size_t i = 0; i < reply->elements; i++) {
         struct command c;
-        if (read_command(reply->element[i], &c) && id_after(c.id, x->pos)) {
+        if (read_command(reply->element[i], &c) && stream_id_cmp(c.id, x->pos) > 0) {
             apply(x, &c);
             taken++;
         }

@@ -92,25 +92,6 @@ static struct slice text_of(const struct redisReply *r)
     return r->type == REDIS_REPLY_STRING ? (struct slice){r->str, r->len} : slice_of("");
 }
 
-// ---- ids ---------------------------------------------------------------------------------------
-
-static bool id_parts(const char *s, uint64_t *ms, uint64_t *seq)
-{
-    const char *dash = strchr(s, '-');
-    return dash != NULL && parse_u64(s, (size_t)(dash - s), ms) == 0 &&
-           parse_u64(dash + 1, strlen(dash + 1), seq) == 0;
-}
-
-// Is a behind b? An id that is none is at the beginning.
-static bool id_after(const char *a, const char *b)
-{
-    uint64_t ams, aseq, bms, bseq;
-    if (!id_parts(a, &ams, &aseq)) {
-        return false;
-    }
-    return !id_parts(b, &bms, &bseq) || ams > bms || (ams == bms && aseq > bseq);
-}
-
 // ---- entries -----------------------------------------------------------------------------------
 
 // 1 = read, 0 = nobody can read it, -1 = not even its id.
@@ -119,11 +100,11 @@ static int read_entry(const struct redisReply *entry, char id[STREAM_ID_MAX],
 {
     struct slice kv[2 * STREAM_FIELDS_MAX];
     size_t n = 0;
-    uint64_t ms, seq;
+    struct stream_pos at;
     if (entry->type != REDIS_REPLY_ARRAY || entry->elements != 2 ||
         entry->element[0]->type != REDIS_REPLY_STRING ||
         !str_copyn(id, STREAM_ID_MAX, entry->element[0]->str, entry->element[0]->len) ||
-        !id_parts(id, &ms, &seq)) {
+        !stream_id_parse(id, &at)) {
         return -1;
     }
     const struct redisReply *f = entry->element[1];
@@ -192,7 +173,7 @@ static void see_recent(struct liqs *q, const struct redisReply *reply)
     char id[STREAM_ID_MAX];
     struct liquidation l;
     for (size_t i = reply->elements; i-- > 0;) {
-        if (read_entry(reply->element[i], id, &l) == 1 && !id_after(id, q->pos)) {
+        if (read_entry(reply->element[i], id, &l) == 1 && stream_id_cmp(id, q->pos) <= 0) {
             liq_seen(&q->core, &l);
         }
     }
@@ -226,7 +207,7 @@ static void on_recent(struct redis *r, const struct redisReply *reply, void *arg
         q->ver = 0;
     }
     const int rc = liq_restore(&q->core, q->kv, q->pairs, &e);
-    const bool foreign = id_after(q->pos, tip[0] != '\0' ? tip : "0-0");
+    const bool foreign = stream_id_cmp(q->pos, tip[0] != '\0' ? tip : "0-0") > 0;
     if (rc != 0 || foreign || q->pos[0] == '\0') {
         if (q->pairs > 0) {
             log_ev(LOG_WARN, "liquidations_from_scratch", F_STR("sym", q->o.ins.name),

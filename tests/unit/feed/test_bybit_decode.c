@@ -11,6 +11,7 @@
 #include "common/base/decimal.h"
 #include "common/feed/bybit.h"
 #include "common/market/trade.h"
+#include "tests/support/mutate.h"
 
 #define LINE_MAX_BYTES (1 << 20)
 #define KEEP 2048
@@ -220,61 +221,19 @@ Test(bybit_scan, refuses_every_cut_message)
     }
 }
 
-static uint64_t next(uint64_t *s)
-{
-    *s ^= *s << 13;
-    *s ^= *s >> 7;
-    *s ^= *s << 17;
-    return *s;
-}
-
-// One to three random edits: a byte changed, dropped, doubled, a bit turned, a digit for a digit,
-// the tail cut.
-static size_t mutate(char *p, size_t n, size_t max, uint64_t *seed)
-{
-    static const char alphabet[] = "0123456789.\"{}[]:,-+eEtrufalsn \\\n\x00\xff"
-                                   "abcdefTSvpLiBRPq";
-    for (uint64_t edits = 1 + next(seed) % 3; edits > 0 && n > 1; edits--) {
-        const size_t at = (size_t)(next(seed) % n);
-        const char c = alphabet[next(seed) % (sizeof alphabet - 1)];
-        switch (next(seed) % 6) {
-        case 0:
-            p[at] = c;
-            break;
-        case 1:
-            memmove(p + at, p + at + 1, n - at - 1);
-            n--;
-            break;
-        case 2:
-            if (n < max) {
-                memmove(p + at + 1, p + at, n - at);
-                p[at] = c;
-                n++;
-            }
-            break;
-        case 3:
-            p[at] = (char)(p[at] ^ (1 << (next(seed) % 8)));
-            break;
-        case 4:
-            p[at] = (char)('0' + next(seed) % 10);
-            break;
-        default:
-            n = next(seed) % 8 == 0 ? at : n;
-            break;
-        }
-    }
-    return n;
-}
+static const char alphabet[] = "0123456789.\"{}[]:,-+eEtrufalsn \\\n\x00\xff"
+                               "abcdefTSvpLiBRPq";
 
 Test(bybit_scan, agrees_with_jansson_on_mutated_messages)
 {
-    uint64_t seed = 20260718, taken = 0;
+    struct rng r = {20260718};
+    uint64_t taken = 0;
     char text[2048];
     for (int i = 0; i < 200000; i++) {
-        const char *from = good[next(&seed) % GOOD];
+        const char *from = good[rng_below(&r, GOOD)];
         size_t n = strlen(from);
         memcpy(text, from, n);
-        n = mutate(text, n, sizeof text, &seed);
+        n = mutate(&r, alphabet, sizeof alphabet - 1, text, n, sizeof text);
         taken += agree(text, n) ? 1 : 0;
         two.n = 0;
         bybit_decode(text, n, &space, take, &two); // whatever it is, something is told of it
