@@ -1,4 +1,6 @@
-#include "services/backfill/io/store.h"
+// Rows on their way into the store: a child process per part, fed through a pipe.
+
+#include "services/backfill/io/store_inner.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -10,72 +12,23 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/base/decimal.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "services/backfill/io/store_child.h"
 
 #define PART_ROWS 1000000             // rows after which a part that is not a whole day is finished
 #define QUEUE_BYTES ((size_t)8 << 20) // rows that wait for a writer
-#define READ_BYTES ((size_t)256 << 10)
 #define PIPE_BYTES (1 << 20)
 #define REAP_MS 20
-#define READERS 16
-#define WRITERS 64
-#define CHILDREN 64
 #define NO_LIBRARY 3 // exit code
 
 extern char **environ;
 
-struct writer {
-    struct store *store;
-    struct instrument ins;
-    int64_t day_ms;
-    char source[32];
-    pid_t pid; // 0: none
-    int fd;
-    struct event *ev;
-    struct buf queue;
-    uint64_t rows;
-    bool closing;
-};
-
-struct reader {
-    struct store *store;
-    struct source_day q;
-    pid_t pid; // 0: there is nothing to read
-    int fd;
-    struct event *ev;
-    struct timer *absent;
-    char *bytes;
-    size_t n; // of an unfinished row
-    uint64_t rows;
-    bool active, paused, promised;
-};
-
-struct ended {
-    pid_t pid; // 0: free
-    struct instrument ins;
-    int64_t day_ms;
-};
-
-struct store {
-    struct store_opts o;
-    struct reader reader[READERS];
-    struct writer writer[WRITERS];
-    struct writer *last; // the writer of the row before
-    struct ended ended[CHILDREN];
-    struct timer *reap;
-    bool off;
-};
-
 // ---- children
 // ------------------------------------------------------------------------------------
 
-// A child with one end of a pipe as its standard input (writes) or output. -1 when it can not
-// start.
-static pid_t spawn(struct store *s, const struct instrument *ins, int64_t day_ms,
-                   const char *source /* NULL: reads */, const char *sha256, int *fd)
+pid_t store_spawn(struct store *s, const struct instrument *ins, int64_t day_ms,
+                  const char *source /* NULL: reads */, const char *sha256, int *fd)
 {
     char dir[STORE_PATH], price[8], qty[8], memory[24];
     const bool writes = source != NULL;
@@ -127,7 +80,7 @@ static pid_t spawn(struct store *s, const struct instrument *ins, int64_t day_ms
     return pid;
 }
 
-static void judge(struct store *s, int status)
+void store_judge(struct store *s, int status)
 {
     if (WIFEXITED(status) && WEXITSTATUS(status) == NO_LIBRARY) {
         if (!s->off) {
@@ -149,7 +102,7 @@ static void on_reap(void *arg)
             continue;
         }
         if (waitpid(s->ended[i].pid, &status, WNOHANG) == s->ended[i].pid) {
-            judge(s, status);
+            store_judge(s, status);
             s->ended[i].pid = 0;
             gone = true;
         } else {
@@ -174,7 +127,7 @@ static void let_end(struct store *s, const struct writer *w)
         int status = 0;
         i = 0;
         (void)waitpid(s->ended[0].pid, &status, 0);
-        judge(s, status);
+        store_judge(s, status);
     }
     s->ended[i] = (struct ended){.pid = w->pid, .ins = w->ins, .day_ms = w->day_ms};
     timer_start(s->reap, REAP_MS);
@@ -273,7 +226,7 @@ static struct writer *writer_of(struct store *s, const struct instrument *ins, i
         return NULL; // what is not kept is fetched again one day
     }
     if (w->pid == 0) {
-        const pid_t pid = spawn(s, ins, day_ms, source, sha256, &w->fd);
+        const pid_t pid = store_spawn(s, ins, day_ms, source, sha256, &w->fd);
         if (pid < 0) {
             s->off = true;
             log_ev(LOG_WARN, "store_off", F_STR("why", strerror(errno)));
@@ -416,201 +369,6 @@ bool store_has_room(const struct store *s, const struct instrument *ins)
     return true;
 }
 
-// ---- reading
-// -------------------------------------------------------------------------------------
-
-static void reader_stop(struct reader *r)
-{
-    if (r->ev != NULL) {
-        event_free(r->ev);
-        close(r->fd);
-        r->ev = NULL;
-    }
-    timer_stop(r->absent);
-    free(r->bytes);
-    r->bytes = NULL;
-    r->active = false;
-}
-
-static void reader_done(struct reader *r)
-{
-    struct store *s = r->store;
-    const struct source_day q = r->q;
-    struct store_part whole = {0};
-    enum source_end end = r->rows > 0 ? SOURCE_DONE : SOURCE_ABSENT;
-    const char *why = "";
-    int status = 0;
-    if (r->pid != 0) {
-        (void)waitpid(r->pid, &status, 0); // it closed its output with its last breath
-        judge(s, status);
-        if (status != 0) {
-            end = s->off ? SOURCE_ABSENT : SOURCE_BAD;
-            why = s->off ? "libduckdb is not there" : "the store could not be read";
-        }
-        log_ev(LOG_INFO, "store_read", F_STR("sym", q.ins->name), F_UINT("rows", r->rows));
-    }
-    const bool is_whole =
-        end == SOURCE_DONE && store_has_whole_day(s->o.dir, q.ins, q.start_ms, &whole);
-    if (is_whole && q.on_claim != NULL) {
-        q.on_claim(q.arg, q.start_ms, q.start_ms + MS_PER_DAY);
-    }
-    reader_stop(r);
-    q.on_done(q.arg, end, why, is_whole ? whole.sha256 : "");
-}
-
-static void take_row(struct reader *r, const struct store_row *row)
-{
-    const struct source_day *q = &r->q;
-    const struct instrument *ins = q->ins;
-    char price[DEC_TEXT], qty[DEC_TEXT], uid[UID_TEXT] = "";
-    if (row->kind == STORE_PROMISE) {
-        if (q->on_promise != NULL) {
-            q->on_promise(q->arg, row->ts_ms, row->id);
-        }
-        return;
-    }
-    if (row->kind == STORE_CLAIM) {
-        r->rows++;
-        if (q->on_claim != NULL) {
-            q->on_claim(q->arg, row->ts_ms, row->id);
-        }
-        return;
-    }
-    if (row->ts_ms < q->start_ms || row->ts_ms >= q->start_ms + MS_PER_DAY || row->id < 0 ||
-        row->price <= 0 || row->qty <= 0) {
-        return;
-    }
-    const size_t pn = dec_format(price, row->price, ins->price_scale, ins->price_decimals);
-    const size_t qn = dec_format(qty, row->qty, ins->qty_scale, ins->qty_decimals);
-    if (ins->venue == VENUE_BYBIT) {
-        trade_uid_format(row->uid, uid);
-    }
-    r->rows++;
-    q->on_row(q->arg, &(struct csv_row){.ts_ms = row->ts_ms,
-                                        .id = row->id,
-                                        .price = {price, pn},
-                                        .qty = {qty, qn},
-                                        .uid = slice_of(uid),
-                                        .symbol = {"", 0},
-                                        .side = row->buy ? SIDE_BUY : SIDE_SELL,
-                                        .flags = row->flags});
-}
-
-// A day that is whole needs no claims: it is promised, as they would be.
-static void promise(struct reader *r)
-{
-    const struct source_day *q = &r->q;
-    r->promised = true;
-    if (q->on_promise != NULL && store_has_whole_day(r->store->o.dir, q->ins, q->start_ms, NULL)) {
-        q->on_promise(q->arg, q->start_ms, q->start_ms + MS_PER_DAY);
-    }
-}
-
-static void on_readable(evutil_socket_t fd, short what, void *arg)
-{
-    struct reader *r = arg;
-    (void)what;
-    if (!r->promised) {
-        promise(r);
-    }
-    if (!r->q.has_room(r->q.arg)) {
-        r->paused = true;
-        event_del(r->ev);
-        return;
-    }
-    const ssize_t n = read(fd, r->bytes + r->n, READ_BYTES - r->n);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-        return;
-    }
-    if (n <= 0) {
-        reader_done(r);
-        return;
-    }
-    r->n += (size_t)n;
-    size_t at = 0;
-    for (; r->active && at + sizeof(struct store_row) <= r->n; at += sizeof(struct store_row)) {
-        struct store_row row;
-        memcpy(&row, r->bytes + at, sizeof row);
-        take_row(r, &row);
-    }
-    if (r->active) { // a row may have ended it
-        memmove(r->bytes, r->bytes + at, r->n - at);
-        r->n -= at;
-    }
-}
-
-static void on_absent(void *arg)
-{
-    reader_done(arg);
-}
-
-bool store_read(struct store *s, const struct source_day *d)
-{
-    char dir[STORE_PATH];
-    struct reader *r = NULL;
-    for (size_t i = 0; i < READERS && r == NULL; i++) {
-        r = s->reader[i].active ? NULL : &s->reader[i];
-    }
-    if (r == NULL) {
-        return false;
-    }
-    r->store = s;
-    r->q = *d;
-    r->pid = 0;
-    r->n = 0;
-    r->rows = 0;
-    r->promised = false;
-    r->active = true;
-    r->paused = false;
-    if (r->absent == NULL) {
-        r->absent = timer_new(s->o.loop, on_absent, r);
-    }
-    store_day_path(s->o.dir, d->ins, d->start_ms, dir);
-    const pid_t pid =
-        s->off || access(dir, F_OK) != 0 ? -1 : spawn(s, d->ins, d->start_ms, NULL, "", &r->fd);
-    if (pid < 0) {
-        timer_start(r->absent, 0);
-        return true;
-    }
-    r->pid = pid;
-    r->bytes = xmalloc(READ_BYTES);
-    r->ev = event_new(s->o.loop->base, r->fd, EV_READ | EV_PERSIST, on_readable, r);
-    event_add(r->ev, NULL);
-    return true;
-}
-
-void store_kick(struct store *s)
-{
-    for (size_t i = 0; i < READERS; i++) {
-        struct reader *r = &s->reader[i];
-        if (r->active && r->paused && r->q.has_room(r->q.arg)) {
-            r->paused = false;
-            event_add(r->ev, NULL);
-        }
-    }
-}
-
-static void reader_kill(struct reader *r)
-{
-    int status = 0;
-    if (r->active && r->pid != 0) {
-        (void)kill(r->pid, SIGKILL);
-        (void)waitpid(r->pid, &status, 0);
-    }
-    if (r->active) {
-        reader_stop(r);
-    }
-}
-
-void store_abort(struct store *s, const void *arg)
-{
-    for (size_t i = 0; s != NULL && i < READERS; i++) {
-        if (s->reader[i].q.arg == arg) {
-            reader_kill(&s->reader[i]);
-        }
-    }
-}
-
 // ---- life
 // ----------------------------------------------------------------------------------------
 
@@ -628,10 +386,7 @@ void store_free(struct store *s)
     if (s == NULL) {
         return;
     }
-    for (size_t i = 0; i < READERS; i++) {
-        reader_kill(&s->reader[i]);
-        timer_free(s->reader[i].absent);
-    }
+    store_read_free(s);
     for (size_t i = 0; i < WRITERS; i++) {
         writer_end(&s->writer[i]);
     }
